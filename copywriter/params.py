@@ -1,0 +1,149 @@
+"""params.yaml as checked, frozen objects. This is its only reader; it has no defaults, they live in the file."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from copywriter import paths
+from copywriter.stage import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]  # DVC resolves ${dataset} as a key: a dot would split it
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Lora(Section):
+    r: Count
+    alpha: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
+
+
+class Schedule(Section):
+    shape: Literal["cosine", "linear", "constant"]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+
+
+class Clean(Section):
+    max_malformed: Annotated[float, Field(ge=0, le=1)]
+
+
+class Sample(Section):
+    size: Count
+
+
+class Split(Section):
+    train: Share
+    validation: Share
+
+    @model_validator(mode="after")
+    def _leaves_a_test_set(self) -> "Split":
+        if self.train + self.validation > 1 - 1e-6:
+            raise ValueError(
+                f"train {self.train} and validation {self.validation} leave no test rows; lower one of them"
+            )
+        return self
+
+
+class Prompt(Section):
+    questions: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    template: str
+    plain: str
+
+    @model_validator(mode="after")
+    def _names_its_fields(self) -> "Prompt":
+        for name, text, fields in (
+            ("template", self.template, ("question", "title")),
+            ("plain", self.plain, ("message",)),
+        ):
+            if any(text.count("{" + field + "}") != 1 for field in fields):
+                raise ValueError(f"{name} must contain {' and '.join('{' + field + '}' for field in fields)} once")
+        return self
+
+
+class Decoding(Section):
+    max_new_tokens: Count
+    batch_size: Count
+    repetition_penalty: Annotated[float, Field(gt=0)]
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)]
+
+
+class Params(Section):
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    dataset: Name
+    model: Name
+    max_length: Annotated[int, Field(ge=16)]
+    max_prompt_length: Annotated[int, Field(ge=8)]
+    batch_size: Count
+    micro_batch_size: Count
+    epochs: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    quantization: Literal["4bit", "8bit", "none"]
+    precision: Literal["auto", "bf16", "fp16", "fp32"]
+    packing: bool
+    gradient_checkpointing: bool
+    save_steps: Count
+    eval_steps: Count
+    log_steps: Count
+    tracking: list[Literal["tensorboard", "wandb"]]
+    lora: Lora
+    schedule: Schedule
+    clean: Clean
+    sample: Sample
+    split: Split
+    prompt: Prompt
+    decoding: Decoding
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Params":
+        if self.max_prompt_length >= self.max_length:
+            raise ValueError(
+                f"max_prompt_length {self.max_prompt_length} is not below max_length {self.max_length}; lower it"
+            )
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}")
+        return self
+
+    @property
+    def max_response_length(self) -> int:
+        """Tokens a response may take, its end token included."""
+        return self.max_length - self.max_prompt_length
+
+
+def load(path: Path = paths.PARAMS) -> Params:
+    """The checked params; UserError names every mistake at once."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run from the repository's root") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    return check(Params, content, str(path))
+
+
+def check(model: type[Model], content: object, where: str) -> Model:
+    """`content` as a `model`; UserError names every mistake at once, by key, with the value found."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{where}: " + "; ".join(_sentence(mistake) for mistake in error.errors())) from None
+
+
+def _sentence(mistake: Any) -> str:
+    key = ".".join(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        return f"{key} is not a known key (mistyped?)"
+    if mistake["type"] == "missing":
+        return f"{key} is missing"
+    if mistake["type"] == "value_error":
+        return f"{key + ': ' if key else ''}{mistake['ctx']['error']}"
+    return f"{key} is {mistake['input']!r}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}"

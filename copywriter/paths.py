@@ -1,0 +1,44 @@
+"""Where every file of the pipeline lies, relative to the repository's root; names only, no logic."""
+
+import os
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+SOURCES = Path("sources.yaml")
+LOCK = Path("dvc.lock")
+
+RAW = Path("data/raw")
+CLEAN = Path("data/clean.parquet")
+SAMPLE = Path("data/sample.parquet")
+TRAIN = Path("data/train.parquet")
+VALIDATION = Path("data/validation.parquet")
+TEST = Path("data/test.parquet")
+
+BASE = Path("models/base")
+ADAPTER = Path("models/adapter")
+
+CLEAN_COUNTS = Path("metrics/clean_counts.json")
+SPLIT_COUNTS = Path("metrics/split_counts.json")
+LENGTHS = Path("metrics/lengths.json")
+LENGTH_HISTOGRAM = Path("metrics/length_histogram.csv")
+TRAIN_HISTORY = Path("metrics/train_history.csv")
+VALIDATION_HISTORY = Path("metrics/validation_history.csv")
+REPORT = Path("metrics/report.md")
+
+# Scratch that outlives a run: checkpoints, TensorBoard, timings. DVC sets DVC_ROOT to the repository that the user
+# stands in, also for queued and --temp experiments, which run in a folder of their own.
+RUNS = Path(os.environ.get("COPYWRITER_RUNS") or Path(os.environ.get("DVC_ROOT") or ".") / "runs")
+
+# Downloads, named by their SHA-256, shared by all checkouts of one user; and a folder that is looked at first.
+CACHE = Path(os.environ.get("COPYWRITER_CACHE") or Path.home() / ".cache" / "copywriter")
+MIRROR = Path(os.environ["COPYWRITER_MIRROR"]) if os.environ.get("COPYWRITER_MIRROR") else None
+
+
+def predictions(variant: str) -> Path:
+    """The texts that `variant` (base or tuned) wrote for the test titles."""
+    return Path(f"data/predictions_{variant}.jsonl")
+
+
+def scores(variant: str) -> Path:
+    """The scores of `variant` (base or tuned)."""
+    return Path(f"metrics/{variant}.json")

@@ -1,0 +1,59 @@
+"""How a stage starts, ends and fails: a line at each end, a user's mistake as one sentence, timings kept aside."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from copywriter import paths
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. Its text is one sentence: what was found, where, and the cure."""
+
+
+def run(name: str, work: Callable[[], str]) -> None:
+    """Runs `work`, whose result is the summary printed at the end; a UserError is printed as one sentence, exit code 1.
+
+    Wall time and peak memory go to runs/timings.json, never into a tracked file: equal input must give equal bytes.
+    """
+    started = time.perf_counter()
+    print(f"{name}: started", file=sys.stderr, flush=True)
+    try:
+        summary = work()
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+    seconds = time.perf_counter() - started
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{name}: {summary} ({seconds:.1f} s, peak {peak_mib:,.0f} MiB)", file=sys.stderr, flush=True)
+    _keep_timing(name, seconds, peak_mib)
+
+
+def existing(path: Path, command: str) -> Path:
+    """`path`, or a UserError that it is missing and that `command` makes it."""
+    if not path.exists():
+        raise UserError(f"{path} is missing; run '{command}'")
+    return path
+
+
+def progress(unit: str, total: int | None = None) -> dict[str, Any]:
+    """Arguments for a tqdm bar that shows on a terminal and is silent in a log."""
+    return {"unit": f" {unit}", "total": total, "disable": None, "file": sys.stderr, "leave": False}
+
+
+def _keep_timing(name: str, seconds: float, peak_mib: float) -> None:
+    file = paths.RUNS / "timings.json"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        timings = json.loads(file.read_text()) if file.exists() else {}
+        timings[name] = {"seconds": round(seconds, 2), "peak_mib": round(peak_mib)}
+        aside = file.with_name(f"{file.name}.{os.getpid()}")
+        aside.write_text(json.dumps(timings, indent=2, sort_keys=True) + "\n")
+        aside.replace(file)
+    except (OSError, ValueError) as error:  # a stage's work is worth more than the note of how long it took
+        print(f"{name}: {file} could not be written: {error}", file=sys.stderr)

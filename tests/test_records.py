@@ -1,0 +1,97 @@
+"""Rows come back from a file as they went in, and equal rows make equal bytes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copywriter import canonical, records
+from copywriter.records import Prediction, Product
+from copywriter.stage import UserError
+
+ROWS = [
+    Product("Tutu", "Three layers."),
+    Product("Lâmpada", 'Diz "olá",\nduas linhas.'),
+    Product("鞄", "👜 \0"),
+]
+PREDICTION = Prediction("Tutu", "What is it?", "Pink.\nSoft.", 'A "tutu" 👜\u2028', stopped=True)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.builds(Product, texts, texts), max_size=20))
+def test_products_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Product]) -> None:
+    file = tmp_path_factory.mktemp("records") / "rows.parquet"
+    assert records.write_products(file, rows) == len(rows)
+    assert records.read_products(file) == rows
+    assert list(records.iterate_products(file)) == rows
+
+
+def test_rows_over_several_groups_come_back(tmp_path: Path) -> None:
+    rows = [Product(str(number), "x" * (number % 7)) for number in range(2 * records.ROWS_PER_GROUP + 5)]
+    records.write_products(tmp_path / "rows.parquet", rows)
+    assert pq.ParquetFile(tmp_path / "rows.parquet").num_row_groups == 3
+    assert records.read_products(tmp_path / "rows.parquet") == rows
+
+
+def test_the_schema_is_two_texts_that_are_never_null(tmp_path: Path) -> None:
+    records.write_products(tmp_path / "rows.parquet", ROWS)
+    schema = pq.read_schema(tmp_path / "rows.parquet")
+    assert schema.equals(records.SCHEMA)
+    assert [(field.name, field.type, field.nullable) for field in schema] == [
+        ("title", pa.string(), False),
+        ("description", pa.string(), False),
+    ]
+
+
+def test_equal_rows_make_equal_bytes_however_they_come(tmp_path: Path) -> None:
+    rows = [Product(f"Title {number}", "text " * (number % 50)) for number in range(records.ROWS_PER_GROUP + 1_000)]
+
+    def in_chunks() -> Iterator[Product]:
+        for start in range(0, len(rows), 777):
+            yield from rows[start : start + 777]
+
+    for name, given_rows in (("list", rows), ("generator", in_chunks()), ("iterator", iter(rows))):
+        records.write_products(tmp_path / name, given_rows)
+    assert len({canonical.sha256(tmp_path / name) for name in ("list", "generator", "iterator")}) == 1
+
+
+def test_the_bytes_are_those_of_the_pinned_pyarrow(tmp_path: Path) -> None:
+    if pa.__version__ != "26.0.1":
+        pytest.skip(f"Parquet files carry the version of pyarrow, here {pa.__version__}; requirements.txt pins 26.0.1")
+    records.write_products(tmp_path / "rows.parquet", ROWS)
+    golden = "46c903e83a934610ae69944d2a50ea2b065d3ee4158643f6a32daef1f4033964"
+    assert canonical.sha256(tmp_path / "rows.parquet") == golden
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    def broken() -> Iterator[Product]:
+        yield ROWS[0]
+        raise UserError("no more")
+
+    records.write_products(tmp_path / "rows.parquet", ROWS)
+    with pytest.raises(UserError):
+        records.write_products(tmp_path / "rows.parquet", broken())
+    assert records.read_products(tmp_path / "rows.parquet") == ROWS
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_predictions_come_back_one_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.jsonl"
+    assert records.write_predictions(file, [PREDICTION, PREDICTION]) == 2
+    assert records.read_predictions(file) == [PREDICTION, PREDICTION]
+    lines = file.read_bytes().split(b"\n")
+    assert len(lines) == 3
+    assert list(json.loads(lines[0])) == ["title", "question", "reference", "written", "stopped"]
+
+
+def test_a_missing_file_is_named_with_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"rows.parquet is missing; run 'dvc repro'"):
+        records.read_products(tmp_path / "rows.parquet")
+    with pytest.raises(UserError, match="is missing"):
+        records.read_predictions(tmp_path / "predictions.jsonl")
