@@ -1,0 +1,147 @@
+"""Title -> prompt ids, pair -> training ids: the single truth for lengths, training, evaluation and `ask`."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from copywriter import paths, stage
+from copywriter.params import Params
+from copywriter.stage import UserError
+
+_MESSAGE = "\u2402message\u2403"  # stands for the message while the chat template is rendered once
+
+
+def load_tokenizer(weights: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer stored with the weights; its eos_token ends a turn."""
+    cure = "dvc pull models/adapter' or 'dvc repro train_qlora" if weights == paths.ADAPTER else "dvc repro fetch_model"
+    stage.existing(weights / "tokenizer.json", cure)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights, local_files_only=True)
+    return tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row: the prompt's ids, then the completion's, the last of which is the end token."""
+
+    input_ids: list[int]
+    prompt_length: int
+    cut: bool  # the description was longer than max_response_length and lost its end
+
+
+class Prompter:
+    """What a model is asked for a title, and what it should answer, in the ids of one tokenizer."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, params: Params) -> None:
+        self.tokenizer = tokenizer
+        self._prompt = params.prompt
+        self._max_prompt_length = params.max_prompt_length
+        self._max_response_length = params.max_response_length
+        self._before, self._after = _frame(tokenizer, params.prompt.plain)
+        self._specials = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
+
+    @property
+    def end(self) -> int:
+        """The id of the token that ends a completion."""
+        return int(self.tokenizer.eos_token_id)
+
+    def question(self, title: str) -> str:
+        """The question for a title: chosen by the title's hash, so that it is the same in every stage and every run."""
+        value = int.from_bytes(hashlib.blake2b(title.encode(), digest_size=8).digest(), "big")
+        return self._prompt.questions[value % len(self._prompt.questions)]
+
+    def prompts(self, titles: Sequence[str], questions: Sequence[str] | None = None) -> list[list[int]]:
+        """Prompt ids for each title, at most max_prompt_length of them: a title that is too long is cut at a word.
+
+        `questions` are the titles' own by default. UserError when a question leaves no room for any title.
+        """
+        asked = list(questions) if questions is not None else [self.question(title) for title in titles]
+        prompts = self._encode([self._text(q, t) for q, t in zip(asked, titles, strict=True)])
+        for index, ids in enumerate(prompts):
+            if len(ids) > self._max_prompt_length:
+                prompts[index] = self._fitted(asked[index], titles[index])
+        return prompts
+
+    def examples(self, titles: Sequence[str], descriptions: Sequence[str]) -> list[Example]:
+        """Training rows: prompt, description and end token; a description that is too long is cut at a word."""
+        completions = self._completions(descriptions)
+        return [
+            Example(prompt + completion, len(prompt), cut)
+            for prompt, (completion, cut) in zip(self.prompts(titles), completions, strict=True)
+        ]
+
+    def lengths(self, titles: Sequence[str], descriptions: Sequence[str]) -> list[tuple[int, int]]:
+        """Tokens of prompt and of response (end token included) before any limit cuts them."""
+        prompts = self._encode([self._text(self.question(title), title) for title in titles])
+        responses = self._encode([self._plain(text) for text in descriptions])
+        return [(len(prompt), len(response) + 1) for prompt, response in zip(prompts, responses, strict=True)]
+
+    def _text(self, question: str, title: str) -> str:
+        message = self._prompt.template.format(question=self._plain(question), title=self._plain(title))
+        return self._before + message + self._after
+
+    def _plain(self, text: str) -> str:
+        """`text` without the tokenizer's special tokens: a title must not be able to end its own turn."""
+        while any(token in text for token in self._specials):
+            for token in self._specials:
+                text = text.replace(token, "")
+        return text
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+
+    def _fitted(self, question: str, title: str) -> list[int]:
+        words = title.split()
+        # One enormous word is cut between characters; anything else at a word.
+        pieces = [" ".join(words[:n]) for n in range(len(words) + 1)] if len(words) > 1 else []
+        pieces = pieces or [title[:n] for n in range(len(title) + 1)]
+        low, high = 0, len(pieces) - 1  # the longest piece that fits, by bisection
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = len(self._encode([self._text(question, pieces[middle])])[0]) <= self._max_prompt_length
+            low, high = (middle, high) if fits else (low, middle - 1)
+        ids = self._encode([self._text(question, pieces[low])])[0]
+        if low == 0 or len(ids) > self._max_prompt_length:
+            raise UserError(
+                f"the question {question!r} leaves no room for a title within max_prompt_length "
+                f"{self._max_prompt_length}: shorten it or raise max_prompt_length"
+            )
+        return ids
+
+    def _completions(self, descriptions: Sequence[str]) -> list[tuple[list[int], bool]]:
+        room = self._max_response_length - 1  # the end token is always trained
+        texts = [self._plain(text) for text in descriptions]
+        completions = []
+        for text, ids in zip(texts, self._encode(texts), strict=True):
+            cut = len(ids) > room
+            completions.append(((self._cut(text, room) if cut else ids) + [self.end], cut))
+        return completions
+
+    def _cut(self, text: str, room: int) -> list[int]:
+        """The ids of the longest run of whole words from the start of `text` that takes at most `room` tokens."""
+        offsets = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        end = offsets[room][0]
+        if not text[end : end + 1].isspace() and not text[end - 1 : end].isspace():
+            end = text.rfind(" ", 0, end) if " " in text[:end] else end
+        ids = self._encode([text[:end].rstrip()])[0]
+        while len(ids) > room:  # a text's end may take more tokens alone than within the longer text
+            end = text.rfind(" ", 0, end) if " " in text[:end] else end - 1
+            ids = self._encode([text[:end].rstrip()])[0]
+        return ids
+
+
+def _frame(tokenizer: PreTrainedTokenizerBase, plain: str) -> tuple[str, str]:
+    """What stands before and after a message: the model's own chat template, or `plain` for a model without one."""
+    if not tokenizer.chat_template:
+        before, after = plain.split("{message}")
+        return (tokenizer.bos_token or "") + before, after
+    messages: list[dict[str, Any]] = [{"role": "system", "content": ""}, {"role": "user", "content": _MESSAGE}]
+    try:  # an empty system message keeps a template from adding a long one of its own
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception:  # jinja's own error type: the template knows no system role
+        text = tokenizer.apply_chat_template(messages[1:], tokenize=False, add_generation_prompt=True)
+    before, after = str(text).split(_MESSAGE)
+    return before, after
