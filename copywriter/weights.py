@@ -1,0 +1,217 @@
+"""Published weights -> models/base in one form: safetensors in bfloat16, a fast tokenizer, configs without versions."""
+
+import io
+import json
+import pickle
+import sys
+import tempfile
+from contextlib import nullcontext, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from gguf import GGUFReader
+from safetensors import SafetensorError
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma3ForCausalLM,
+    Gemma3ForConditionalGeneration,
+    GenerationConfig,
+    GgufConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.utils import logging
+
+from copywriter import canonical
+from copywriter.stage import UserError
+
+UNREADABLE = (OSError, ValueError, ImportError, SafetensorError, pickle.UnpicklingError)
+VOLATILE = ("transformers_version", "_name_or_path", "_model_name_or_path", "_from_model_config", "auto_map")
+PROBE = "User's 3 Piece  Set, 12.5\" x 40 cm\n\n100% cotton – “best” <b>price</b>: £9.99…"
+
+
+def read_folder(folder: Path, allow_pickle: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The causal language model and tokenizer in a folder; of Gemma 3 with its vision tower, the text model alone."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        kind = _loader(config, folder)
+        model, report = kind.from_pretrained(
+            folder,
+            dtype=torch.bfloat16,
+            use_safetensors=None if allow_pickle else True,
+            weights_only=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        tokenizer = _read_tokenizer(folder)
+        _check_whole(report)
+    except UNREADABLE as error:
+        raise UserError(
+            f"{folder} cannot be read as a model: {_first_sentence(error)}; a whole one needs config.json, "
+            "model.safetensors and tokenizer.json of a kind that transformers knows"
+        ) from None
+    return (_text_model(model) if kind is Gemma3ForConditionalGeneration else model), tokenizer
+
+
+def read_gguf(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The model in a GGUF file, dequantized, and its tokenizer."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # Alone in a folder: transformers would also read a config.json or chat template that lies beside the file.
+    with tempfile.TemporaryDirectory() as alone:
+        (Path(alone) / "model.gguf").symlink_to(file.resolve())
+        loader: Any = AutoModelForCausalLM
+        place: dict[str, Any] = {"gguf_file": "model.gguf", "local_files_only": True}
+        dense: dict[str, Any] = {"quantization_config": GgufConfig(dequantize=True), "output_loading_info": True}
+        try:
+            with nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO()):  # its bar fills logs
+                model, report = loader.from_pretrained(alone, **place, **dense, dtype=torch.bfloat16)
+            tokenizer: Any = _smollm_tokenizer(file) or AutoTokenizer.from_pretrained(alone, **place)
+            _check_whole(report)
+        except UNREADABLE as error:
+            raise UserError(f"{file} cannot be read as a GGUF model: {_first_sentence(error)}; name another") from None
+    return model, tokenizer
+
+
+def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> str:
+    """Fills `folder` with weights, configs and tokenizer; the token that ends a turn.
+
+    The configs keep what a reader needs and no more: library versions, paths and sampling defaults would make equal
+    weights differ between machines, and decoding is params.yaml's.
+    """
+    embeddings: Any = model.get_input_embeddings()
+    end = end_of_turn(tokenizer, embeddings.num_embeddings)
+    backend = tokenizer.backend_tokenizer
+    named = {"bos_token": tokenizer.bos_token, "eos_token": end, "pad_token": end, "unk_token": tokenizer.unk_token}
+    named = {name: str(token) for name, token in named.items() if token}
+    ids = {f"{name}_id": backend.token_to_id(token) for name, token in named.items() if name != "unk_token"}
+
+    model.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
+    model.save_pretrained(folder, max_shard_size="1000GB")
+    canonical.rewrite_json(folder / "config.json", drop=VOLATILE, change=ids)
+    canonical.write_json(folder / "generation_config.json", ids)
+
+    backend.no_truncation()
+    backend.no_padding()
+    backend.save(str(folder / "tokenizer.json"))
+    special = [token.content for _, token in sorted(tokenizer.added_tokens_decoder.items()) if token.special]
+    canonical.write_json(
+        folder / "tokenizer_config.json",
+        {
+            **named,
+            "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json as it is: other classes build parts anew
+            "extra_special_tokens": [token for token in special if token not in named.values()],
+            "clean_up_tokenization_spaces": False,  # what the model wrote is what is shown
+        },
+    )
+    if tokenizer.chat_template:
+        (folder / "chat_template.jinja").write_text(tokenizer.get_chat_template(), encoding="utf-8")
+    _check_tokenizer(folder, tokenizer, end)
+    return end
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerFast, embeddings: int) -> str:
+    """The special token that the chat template puts after an assistant's turn; the tokenizer's own end without one.
+
+    UserError when there is none, or the model has no embedding for it.
+    """
+    end = tokenizer.eos_token
+    if tokenizer.chat_template:
+        turn = [{"role": "user", "content": "A question"}, {"role": "assistant", "content": "An answer"}]
+        after = str(tokenizer.apply_chat_template(turn, tokenize=False)).rpartition("An answer")[2].lstrip()
+        tokens = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
+        end = max((token for token in tokens if after.startswith(token)), key=len, default=end)
+    number = tokenizer.backend_tokenizer.token_to_id(str(end)) if end else None
+    if number is None or number >= embeddings:
+        raise UserError(
+            f"the model has no token that ends a text (its eos_token is {end!r}), so nothing can stop a description; "
+            "set eos_token in its tokenizer_config.json, or name another model"
+        )
+    return str(end)
+
+
+def _loader(config: Any, folder: Path) -> Any:
+    """The class that reads the weights; UserError for what is no causal language model, or has lost its precision."""
+    if getattr(config, "quantization_config", None):
+        raise UserError(f"{folder} holds weights that are quantized already; name the model they were made from")
+    architecture = (config.architectures or ["model without a named architecture"])[0]
+    if architecture == "Gemma3ForConditionalGeneration":
+        return Gemma3ForConditionalGeneration
+    if architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() and "Conditional" not in architecture:
+        return AutoModelForCausalLM
+    raise UserError(f"{folder} holds a {architecture}; name a causal language model (...ForCausalLM) in sources.yaml")
+
+
+def _text_model(whole: Any) -> PreTrainedModel:
+    with torch.device("meta"):
+        text = Gemma3ForCausalLM(whole.config.text_config)
+    text.model, text.lm_head = whole.model.language_model, whole.lm_head
+    return text
+
+
+def _check_whole(report: Any) -> None:
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"it lacks {len(missing)} tensors of its model, first {missing[0]}")
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    # tokenizer.json is what the model was published with; AutoTokenizer would rebuild parts of it for some classes.
+    kind: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").exists() else AutoTokenizer
+    tokenizer: PreTrainedTokenizerFast = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ValueError("it has no tokenizer.json, and its tokenizer cannot be converted to one")
+    beside = folder / "chat_template.json"  # where models with an image processor keep it
+    if not tokenizer.chat_template and beside.exists():
+        tokenizer.chat_template = json.loads(beside.read_text(encoding="utf-8"))["chat_template"]
+    return tokenizer
+
+
+def _smollm_tokenizer(file: Path) -> PreTrainedTokenizerFast | None:
+    """The tokenizer of a GGUF file of the SmolLM family, as its authors publish it; None for other files.
+
+    transformers 5.17 to 5.23 do not know that this family splits numbers into digits before anything else, and write
+    two different files for it: 1 text in 300 of a dirty catalogue came out otherwise (tried on 6,000).
+    """
+    fields = GGUFReader(file).fields
+    if "tokenizer.ggml.pre" not in fields or fields["tokenizer.ggml.pre"].contents() != "smollm":
+        return None
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"].contents()]
+    backend = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=merges))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    backend.decoder = decoders.ByteLevel()
+    types = fields["tokenizer.ggml.token_type"].contents()
+    control = [token for token, kind in zip(tokens, types, strict=True) if kind == 3]
+    backend.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
+    named = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown"}
+    ids = {name: fields.get(f"tokenizer.ggml.{key}_token_id") for name, key in named.items()}
+    template = fields.get("tokenizer.chat_template")
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=backend,
+        chat_template=template and template.contents(),
+        **{name: tokens[field.contents()] for name, field in ids.items() if field is not None},
+    )
+
+
+def _check_tokenizer(folder: Path, published: PreTrainedTokenizerFast, end: str) -> None:
+    # As copywriter/model.py reads it: for some models transformers builds a tokenizer of its own from the file.
+    stored = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if stored.eos_token != end or stored(PROBE)["input_ids"] != published(PROBE)["input_ids"]:
+        raise UserError(
+            f"transformers {transformers.__version__} reads the stored tokenizer otherwise than the published one, "
+            f"as a {type(stored).__name__}; name another model"
+        )
+
+
+def _first_sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.partition(". ")[0].rstrip(".")

@@ -1,0 +1,250 @@
+"""sources.yaml is checked as a whole, and no byte gets past it that is not the pinned one."""
+
+import hashlib
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copywriter import paths, sources
+from copywriter.stage import UserError
+
+BODY = b'{"title": "Tutu"}\n' * 100
+PIN = hashlib.sha256(BODY).hexdigest()
+OTHER = "0" * 64
+
+
+class Server(ThreadingHTTPServer):
+    """A file server on loopback: what it was asked, and answers that break off, refuse or hold nothing."""
+
+    asked: list[str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Server)
+        self.server.asked.append(self.path)
+        name = self.path.partition("?")[0]
+        body = b"" if name == "/empty.jsonl" else BODY
+        self.send_response(403 if name == "/refused.jsonl" else 404 if name == "/missing.jsonl" else 200)
+        if name != "/endless.jsonl":
+            self.send_header("Content-Length", str(len(body) + (7 if name == "/short.jsonl" else 0)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.asked = []
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(paths, "MIRROR", None)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path / "cache"
+
+
+def files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
+def get(server: Server, name: str, pin: str | None) -> Path:
+    url = f"{server.url}/{name}"
+    return sources.cached(name, pin, url, lambda to: sources.download_url(url, to))
+
+
+def test_the_projects_own_page_is_valid() -> None:
+    entries = sources.load()
+    assert {"practice-catalogue", "amazontitles-1-3m"} <= set(entries.datasets)
+    assert {"smollm2-135m", "llama-3-2-1b", "gemma-3-4b", "tinyllama-1-1b"} <= set(entries.models)
+
+
+def test_unknown_names_are_answered_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"'amazon' is not in sources.yaml, which has amazontitles-1-3m, prac"):
+        sources.dataset("amazon")
+    with pytest.raises(UserError, match=r"'llama' is not in sources.yaml, which has gemma-3-4b, llama-3-2-1b, "):
+        sources.model("llama")
+
+
+FIELDS = "title: name, description: text, licence: mine"
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("datasets: [", "is not YAML"),
+        (f"datasets: {{a: {{kind: file, {FIELDS}}}}}\nmodels: {{}}", "give either path or url"),
+        (f"datasets: {{a: {{kind: file, path: x, url: y, {FIELDS}}}}}\nmodels: {{}}", "give either path or url"),
+        (f"datasets: {{a: {{kind: file, path: x, sha: y, {FIELDS}}}}}\nmodels: {{}}", "sha is not a known key"),
+        (f"datasets: {{a: {{kind: ftp, {FIELDS}}}}}\nmodels: {{}}", "'google-drive'"),
+        ("datasets: {}\nmodels: {a.b: {kind: folder, path: x, licence: mine}}", "a.b"),
+        ("datasets: {}\nmodels: {a: {kind: hub, repo: a/b, revision: main, licence: mine}}", "revision is 'main'"),
+        ("datasets: {}\nmodels: {a: {kind: gguf, repo: a/b, licence: mine}}", "repo with revision and file"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path: Path, page: str, message: str) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text(page)
+    with pytest.raises(UserError) as caught:
+        sources.load(file)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_page_says_where_to_stand(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run from the repository's root"):
+        sources.load(tmp_path / "sources.yaml")
+
+
+def test_a_download_is_kept_under_its_hash_and_made_once(server: Server, cache: Path) -> None:
+    first, second = get(server, "good.jsonl", PIN), get(server, "good.jsonl", PIN)
+    assert first == second == cache / PIN / "good.jsonl"
+    assert first.read_bytes() == BODY
+    assert server.asked == ["/good.jsonl"]
+
+
+def test_an_unpinned_download_is_found_again_once_it_is_pinned(server: Server, cache: Path) -> None:
+    get(server, "good.jsonl", None)
+    get(server, "good.jsonl", None)
+    assert get(server, "good.jsonl", PIN) == cache / PIN / "good.jsonl"
+    assert server.asked == ["/good.jsonl"]
+    assert files(cache) == [cache / PIN / "good.jsonl"]
+
+
+def test_unpinned_files_of_one_name_and_two_places_are_two() -> None:
+    def place(origin: str) -> Path:
+        return sources.cached("a.csv", None, origin, lambda to: sources.copy(Path(__file__), to))
+
+    assert place("https://one/a.csv") != place("https://two/a.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "pin", "message"),
+    [
+        ("good.jsonl", OTHER, f"good.jsonl has SHA-256 {PIN}, but sources.yaml pins {OTHER}"),
+        ("missing.jsonl", PIN, "the server answers 404"),
+        ("refused.jsonl", PIN, "the server answers 403"),
+        ("short.jsonl", PIN, "could not be downloaded|ended after 1,800 of 1,807 bytes"),
+        ("empty.jsonl", None, "empty.jsonl is empty"),
+    ],
+)
+def test_a_failed_download_leaves_nothing(
+    server: Server, cache: Path, name: str, pin: str | None, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        get(server, name, pin)
+    assert files(cache) == []
+
+
+def test_a_body_without_a_length_is_taken_whole(server: Server) -> None:
+    assert get(server, "endless.jsonl", PIN).read_bytes() == BODY
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9/a.csv could not be downloaded \(ConnectionError\)"):
+        sources.download_url("http://127.0.0.1:9/a.csv", tmp_path / "a.csv")
+
+
+def test_secrets_in_a_url_are_not_shown(server: Server, tmp_path: Path) -> None:
+    url = server.url.replace("://", "://user:passw0rd@") + "/missing.jsonl?signature=5ecret"
+    with pytest.raises(UserError) as caught:
+        sources.download_url(url, tmp_path / "a.csv")
+    assert "passw0rd" not in str(caught.value)
+    assert "5ecret" not in str(caught.value)
+    assert f"{server.url}/missing.jsonl" in str(caught.value)
+
+
+def test_the_mirror_is_looked_at_first(
+    server: Server, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "MIRROR", tmp_path)
+    (tmp_path / "good.jsonl").write_bytes(BODY)
+    assert get(server, "good.jsonl", PIN) == tmp_path / "good.jsonl"
+    with pytest.raises(UserError, match=r"but sources.yaml pins 0000"):
+        get(server, "good.jsonl", OTHER)
+    assert server.asked == []
+
+
+def test_a_damaged_cached_file_is_named_with_its_cure(server: Server, cache: Path) -> None:
+    get(server, "good.jsonl", PIN).write_bytes(BODY[:-1])
+    with pytest.raises(UserError, match=f"remove {cache / PIN / 'good.jsonl'} and run again"):
+        get(server, "good.jsonl", PIN)
+
+
+def test_a_missing_pin_is_given_as_a_line_to_paste(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(BODY)
+    with pytest.raises(UserError, match=f'a.csv as found .1,800 bytes.*: sha256: "{PIN}"$'):
+        sources.verify_pinned(file, None, "data set shop")
+    sources.verify_pinned(file, PIN, "data set shop")
+
+
+def archive(tmp_path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as content:
+        content.writestr("folder/trn.json.gz", BODY)
+        content.writestr("../escaped.json", BODY)
+    return tmp_path / "a.zip"
+
+
+def test_a_member_comes_out_under_its_own_name(tmp_path: Path) -> None:
+    file = sources.take_member(archive(tmp_path), "folder/trn.json.gz", tmp_path)
+    assert file == tmp_path / "trn.json.gz"
+    assert file.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("member", ["../escaped.json", "/etc/passwd", "a/../../b", "..\\escaped.json", "C:\\a", ""])
+def test_members_that_leave_the_archive_are_refused(tmp_path: Path, member: str) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with pytest.raises(UserError, match="leaves its archive"):
+        sources.take_member(archive(tmp_path), member, inside)
+    assert files(tmp_path) == [tmp_path / "a.zip"]
+
+
+def test_a_missing_member_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a.zip has no member trn.json; .* folder/trn.json.gz, "):
+        sources.take_member(archive(tmp_path), "trn.json", tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["not a zip", "cut", "flipped"])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damaged_archives_are_refused(tmp_path: Path, damage: str, compression: int) -> None:
+    file = archive(tmp_path, compression)
+    content = bytearray(file.read_bytes())
+    content[50] ^= 255  # the member's bytes begin at 48
+    file.write_bytes({"not a zip": BODY, "cut": bytes(content[:-50]), "flipped": bytes(content)}[damage])
+    with pytest.raises(UserError, match=r"a.zip is not a whole zip archive"):
+        sources.take_member(file, "folder/trn.json.gz", tmp_path)
+
+
+def test_a_gated_repository_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    assert sources.hub_token("a/b", gated=False) is None
+    with pytest.raises(UserError, match=r"a/b is gated: .* set HF_TOKEN"):
+        sources.hub_token("a/b", gated=True)
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    assert sources.hub_token("a/b", gated=True) == "hf_x"
+
+
+def test_relative_paths_start_at_the_users_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sources.local(Path("../shop.csv")) == Path("../shop.csv")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # as in a queued experiment, which runs elsewhere
+    assert sources.local(Path("../shop.csv")) == tmp_path / "../shop.csv"
+    assert sources.local(Path("/data/shop.csv")) == Path("/data/shop.csv")
