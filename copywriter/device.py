@@ -1,0 +1,51 @@
+"""Which processor the work runs on and in which number format; a GPU that is there but unusable stops the run."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from copywriter.stage import UserError
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def choose() -> torch.device:
+    """The CUDA device where one works, else the CPU; UserError when a GPU is present but torch cannot use it."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    driver = driver_version()
+    if driver and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+        raise UserError(
+            f"a GPU is present (driver {driver}) but torch {torch.__version__} "
+            f"(built for CUDA {torch.version.cuda or 'none: a CPU build'}) cannot use it; install a torch build "
+            "that fits the driver, or set CUDA_VISIBLE_DEVICES= to use the CPU on purpose"
+        )
+    return torch.device("cpu")
+
+
+def driver_version(proc: Path = Path("/proc/driver/nvidia/version")) -> str | None:
+    """The NVIDIA driver's version, None on a machine without one."""
+    try:
+        words = proc.read_text().split()
+    except OSError:
+        return None
+    return next((word for word in words if word.count(".") >= 1 and word[0].isdigit()), "unknown")
+
+
+def dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The number format for `precision`; auto: bf16 on CUDA (fp16 on cards without it), fp32 on a CPU."""
+    cuda = device.type == "cuda"
+    has_bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        precision = ("bf16" if has_bf16 else "fp16") if cuda else "fp32"
+    if precision == "bf16" and not has_bf16:
+        raise UserError(f"precision is bf16, which {name(device)} does not have; use precision: auto")
+    if precision == "fp16" and not cuda:
+        raise UserError(f"precision is fp16, which {name(device)} does not compute in; use precision: auto")
+    return DTYPES[precision]
+
+
+def name(device: torch.device) -> str:
+    """What a person calls the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "this CPU"

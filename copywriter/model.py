@@ -1,0 +1,99 @@
+"""A weights path -> model: models/base, or an adapter folder that says which base it belongs to."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from bitsandbytes.nn.modules import Linear4bit
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from copywriter import canonical, paths, stage
+from copywriter.stage import UserError
+
+RECEIPT = "receipt.json"
+PIN = "pin.json"
+
+
+def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+    """The base model for training: its linear layers at `quantization`, the rest in `dtype`."""
+    stage.existing(weights / "config.json", "dvc repro fetch_model")
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    config = None
+    if quantization == "4bit":
+        config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    elif quantization == "8bit":
+        config = BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        weights,
+        dtype=dtype,
+        quantization_config=config,
+        device_map={"": device},
+        attn_implementation="sdpa",
+        local_files_only=True,
+        use_safetensors=True,
+    )
+    for layer in model.modules():
+        # In evaluation bitsandbytes repacks 4-bit weights for a bf16 product on CPUs that have one, and trains on with
+        # them: the loss would depend on the CPU and on how often it was measured.
+        if isinstance(layer, Linear4bit):
+            layer.support_avx512bf16_for_cpu = False
+    return model
+
+
+def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+    """The model as it is scored and shipped, without a quantized layer left in it.
+
+    The base's linear layers carry the values that training multiplied with (quantized, then dequantized); an adapter is
+    added to them in float32 and the sum rounded to `dtype`, never back to 4 bits. An untrained adapter (B = 0) adds
+    nothing, so its model equals the base in every bit. UserError when the adapter belongs to another base.
+    """
+    adapted = weights == paths.ADAPTER or (weights / "adapter_config.json").exists()
+    base = paths.BASE if adapted else weights
+    if adapted:
+        check_base(weights, base)
+    model = load_base(base, quantization, dtype, device)
+    if quantization != "none":
+        model = model.dequantize()  # type: ignore[no-untyped-call]
+    if adapted:
+        model = _merged(PeftModel.from_pretrained(model, str(weights), autocast_adapter_dtype=True))
+    return model.to(dtype).eval()  # type: ignore[no-any-return,arg-type]
+
+
+def check_base(adapter: Path, base: Path) -> None:
+    """Raises UserError unless `adapter` was trained on the weights that lie in `base`."""
+    receipt = stage.existing(adapter / RECEIPT, "dvc pull models/adapter' or 'dvc repro train_qlora")
+    wanted = json.loads(receipt.read_text())["base"]
+    found = base_identity(base)
+    if wanted["sha256"] != found["sha256"]:
+        raise UserError(
+            f"{adapter} was trained on {wanted['model']}, but {base} holds "
+            f"{found['model'] if found['model'] != wanted['model'] else 'other weights of that name'}; "
+            f"set 'model: {wanted['model']}' in params.yaml and run 'dvc repro fetch_model'"
+        )
+
+
+def base_identity(base: Path) -> dict[str, str]:
+    """What an adapter's receipt says of its base: the name in sources.yaml, and one hash over all its files' hashes."""
+    pin = json.loads(stage.existing(base / PIN, "dvc repro fetch_model").read_text())
+    return {"model": pin["model"], "sha256": canonical.digest(pin["files"])}
+
+
+def _merged(peft_model: PeftModel) -> PreTrainedModel:
+    with torch.no_grad():
+        for module in peft_model.modules():
+            if isinstance(module, BaseTunerLayer):
+                layer: Any = module
+                weight = layer.get_base_layer().weight
+                delta = layer.get_delta_weight("default").to(torch.float32)
+                weight.copy_(weight.to(torch.float32) + delta)
+    merged: PreTrainedModel = peft_model.unload()
+    return merged

@@ -1,0 +1,201 @@
+"""The trainer: TRL's SFTTrainer on packed sequences, with a token-weighted loss and checkpoints known to be whole."""
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate.utils import set_seed
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from copywriter import canonical, packing, state
+from copywriter.params import Params
+from copywriter.stage import UserError
+
+_SHAPES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+TRAIN_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+VALIDATION_COLUMNS = ("step", "epoch", "eval_loss")
+
+
+def with_adapter(model: PreTrainedModel, params: Params) -> PeftModel:
+    """`model` with an untrained LoRA adapter (A random by the seed, B = 0) in float32, its other weights frozen."""
+    set_seed(params.seed)
+    model.requires_grad_(False)
+    targets: Any = params.lora.target_modules
+    config = LoraConfig(
+        r=params.lora.r,
+        lora_alpha=params.lora.alpha,
+        lora_dropout=params.lora.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        adapted = get_peft_model(model, config)
+    except ValueError as error:
+        names = sorted({name.rpartition(".")[2] for name, one in model.named_modules() if hasattr(one, "in_features")})
+        raise UserError(f"lora.target_modules {targets!r} fits no layer; the model has {', '.join(names)}") from error
+    return adapted
+
+
+class QloraTrainer(SFTTrainer):
+    """Trains on sequences of copywriter.packing; the loss is the mean over all completion tokens of an optimizer step.
+
+    Gradient accumulation and several GPUs weight by tokens too, so batch 8 equals 8 accumulated batches of 1.
+    """
+
+    def __init__(
+        self,
+        model: PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        params: Params,
+        train: Any,
+        validation: Any,
+        folder: Path,
+        dtype: torch.dtype,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        """`train` and `validation`: datasets of packing.sequence dicts; `folder`: for checkpoints."""
+        pad_id = int(tokenizer.eos_token_id)
+        trained = [(parameter, parameter.data) for parameter in model.parameters() if parameter.requires_grad]
+        super().__init__(
+            model=model,
+            args=_arguments(params, folder, dtype),
+            data_collator=packing.Collator(pad_id, params.max_length if params.packing else None),
+            train_dataset=train,
+            eval_dataset=validation,
+            processing_class=tokenizer,
+            callbacks=list(callbacks),
+        )
+        # TRL rounds the adapter of a quantized model to bf16; in float32 small updates are kept and a run that goes on
+        # from a checkpoint equals one that was never interrupted.
+        for parameter, exact in trained:
+            parameter.data = exact
+        # Only the log-probabilities: entropy and accuracy cost a host synchronisation a step, and nobody reads them.
+        add_fused_lm_head(cast(PreTrainedModel, model.get_base_model()), outputs=("log_probs",))
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Sum of the completion tokens' negative log-likelihoods over `num_items_in_batch`, the step's token count."""
+        if return_outputs:
+            raise ValueError("the logits are never built; ask for the loss alone")
+        total = self._nll(model, inputs)
+        tokens = inputs["labels"][:, 1:].ne(packing.IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        # DDP averages gradients over its processes; the count is that of all of them.
+        scale = self.accelerator.num_processes if num_items_in_batch is not None else 1
+        return total * scale / tokens
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean negative log-likelihood per completion token over all validation rows (not a mean of batch means)."""
+        model = cast(torch.nn.Module, self.model)
+        model.eval()
+        sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+        with torch.no_grad():
+            for inputs in self.get_eval_dataloader(eval_dataset):
+                with self.compute_loss_context_manager():
+                    total = self._nll(model, inputs)
+                sums += torch.stack([total.double(), inputs["labels"][:, 1:].ne(packing.IGNORED).sum().double()])
+        nll, tokens = self.accelerator.reduce(sums).tolist()
+        metrics = {f"{metric_key_prefix}_loss": nll / tokens}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def create_model_card(self, *args: object, **kwargs: object) -> None:
+        """Nothing: the card is the report's business, and a checkpoint needs none."""
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+        if self.is_world_process_zero():
+            state.mark_whole(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+
+    @staticmethod
+    def _nll(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        log_probs: torch.Tensor = model(**inputs, fused_lm_head=True).log_probs  # 0 where there is no label
+        return -log_probs.sum()
+
+
+class StopOnNan(TrainerCallback):
+    """Ends a run whose loss is no longer a number, before it overwrites good state."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Raises UserError when the logged loss is NaN or infinite."""
+        loss = (logs or {}).get("loss")
+        if loss is not None and not torch.isfinite(torch.tensor(float(loss))):
+            raise UserError(f"the loss became {loss} at step {state.global_step}; lower learning_rate and run again")
+
+
+def trackers(names: Sequence[str], folder: Path, name: str) -> list[TrainerCallback]:
+    """Callbacks for the trackers that params.yaml lists, writing under `folder`."""
+    found: list[TrainerCallback] = []
+    if "tensorboard" in names:
+        from torch.utils.tensorboard import SummaryWriter
+
+        found.append(TensorBoardCallback(SummaryWriter(str(folder / "tensorboard"))))  # type: ignore[no-untyped-call]
+    if "wandb" in names:
+        try:
+            import wandb
+        except ImportError:
+            raise UserError("tracking lists wandb, which is not installed; run 'pip install wandb'") from None
+
+        wandb.init(project="copywriter", name=name, dir=str(folder), resume="allow", id=name)
+        found.append(WandbCallback())  # type: ignore[no-untyped-call]
+    return found
+
+
+def write_history(path: Path, log: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """The log's entries that have all `columns`, as CSV; no wall-clock column may be among them."""
+    with canonical.new_file(path) as aside, aside.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(entry for entry in log if all(column in entry for column in columns))
+
+
+def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(folder),
+        seed=params.seed,
+        data_seed=params.seed,
+        num_train_epochs=params.epochs,
+        per_device_train_batch_size=params.micro_batch_size,
+        per_device_eval_batch_size=params.micro_batch_size,
+        gradient_accumulation_steps=params.batch_size // params.micro_batch_size,
+        learning_rate=params.learning_rate,
+        lr_scheduler_type=_SHAPES[params.schedule.shape],
+        warmup_steps=params.schedule.warmup_steps,
+        weight_decay=params.schedule.weight_decay,
+        max_grad_norm=params.schedule.max_grad_norm,
+        bf16=dtype is torch.bfloat16,
+        fp16=dtype is torch.float16,
+        gradient_checkpointing=params.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if params.gradient_checkpointing else None,
+        optim="adamw_torch_fused",
+        logging_steps=params.log_steps,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps",
+        eval_steps=params.eval_steps,
+        save_strategy="steps",
+        save_steps=params.save_steps,
+        report_to="none",
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=params.max_length,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,291 @@
+"""Training on a tiny model: the loss is the plain one, batches add up, an interrupted run equals a whole one."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from datasets import Dataset
+from peft import PeftModel
+
+from copywriter import canonical, device, model, packing, params, paths, records, state, trainer
+from copywriter.prompt import Example, Prompter, load_tokenizer
+from copywriter.stage import UserError
+from stages import train_qlora
+from tests.conftest import ROOT, changed
+
+SMALL: dict[str, Any] = {
+    "max_length": 96,
+    "max_prompt_length": 64,
+    "epochs": 2,
+    "log_steps": 1,
+    "eval_steps": 3,
+    "save_steps": 2,
+    "learning_rate": 0.01,
+    "schedule__warmup_steps": 2,
+}
+CPU = torch.device("cpu")
+
+
+def products(count: int, start: int = 0) -> list[records.Product]:
+    return [
+        records.Product(f"Bucket {n}", f"A bucket of {n % 7} litres" + " for the garden" * (n % 4) + ".")
+        for n in range(start, start + count)
+    ]
+
+
+def examples(folder: Path, p: params.Params, count: int = 24) -> list[Example]:
+    rows = products(count)
+    prompter = Prompter(load_tokenizer(folder), p)
+    return prompter.examples([row.title for row in rows], [row.description for row in rows])
+
+
+def adapted(folder: Path, p: params.Params) -> PeftModel:
+    """A model with an adapter that adds something: B is random, not 0."""
+    peft_model = trainer.with_adapter(model.load_base(folder, p.quantization, torch.float32, CPU), p)
+    generator = torch.Generator().manual_seed(5)
+    for name, parameter in peft_model.named_parameters():
+        if "lora_B" in name:
+            parameter.data = 0.02 * torch.randn(parameter.shape, generator=generator)
+    return peft_model
+
+
+def gradients(room: Path, p: params.Params, rows: list[list[Example]]) -> tuple[float, torch.Tensor]:
+    """Loss and all adapter gradients of one optimizer step over the sequences, as the trainer accumulates them."""
+    peft_model = adapted(room / "models/base", p)
+    tokenizer = load_tokenizer(room / "models/base")
+    data = Dataset.from_list([packing.sequence(one) for one in rows])
+    training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
+    peft_model.train()
+    micro = [data.select(range(at, at + p.micro_batch_size)) for at in range(0, len(rows), p.micro_batch_size)]
+    batches = [training.data_collator(list(one)) for one in micro]
+    _, tokens = training.get_batch_samples(iter(batches), len(batches), CPU)
+    training.current_gradient_accumulation_steps = len(batches)
+    losses = [training.training_step(peft_model, batch, tokens) for batch in batches]  # type: ignore[no-untyped-call]
+    loss = float(torch.stack(losses).sum())
+    found = [one.grad.flatten() for one in peft_model.parameters() if one.requires_grad and one.grad is not None]
+    return loss, torch.cat(found)
+
+
+def reference(room: Path, p: params.Params, rows: list[Example]) -> tuple[float, torch.Tensor]:
+    """The same by plain means: one row at a time, unpacked, unpadded, torch's own cross-entropy over full logits."""
+    peft_model = adapted(room / "models/base", p)
+    losses, tokens = [], 0
+    for row in rows:
+        ids = torch.tensor([row.input_ids])
+        logits = peft_model(input_ids=ids).logits[0, row.prompt_length - 1 : -1]
+        losses.append(torch.nn.functional.cross_entropy(logits, ids[0, row.prompt_length :], reduction="sum"))
+        tokens += len(row.input_ids) - row.prompt_length
+    loss = torch.stack(losses).sum() / tokens
+    loss.backward()  # type: ignore[no-untyped-call]
+    found = [one.grad.flatten() for one in peft_model.parameters() if one.requires_grad and one.grad is not None]
+    return float(loss.detach()), torch.cat(found)
+
+
+@pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_loss_and_gradient_equal_the_plain_reference(room: Path, quantization: str, packed: bool) -> None:
+    p = changed(**SMALL, quantization=quantization, packing=packed, lora__dropout=0.0)
+    rows = examples(room / "models/base", p, 16)
+    groups = packing.pack([len(row.input_ids) for row in rows], p.max_length) if packed else [[n] for n in range(16)]
+    sequences = [[rows[n] for n in group] for group in groups]
+    sequences = sequences[: len(sequences) // 8 * 8]
+    used = [row for one in sequences for row in one]
+    loss, gradient = gradients(room, p, sequences)
+    expected, expected_gradient = reference(room, p, used)
+    # LLM.int8 rounds activations by the largest of each row, in a batch as alone; the backward pass is in full width.
+    assert loss == pytest.approx(expected, rel=1e-5 if quantization != "8bit" else 1e-3)
+    assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 0.9999 - 0.001 * (quantization == "8bit")
+
+
+def test_batch_8_equals_8_batches_of_1_weighted_by_tokens(room: Path) -> None:
+    whole = changed(**SMALL, lora__dropout=0.0, packing=False)
+    single = changed(**SMALL, lora__dropout=0.0, packing=False, micro_batch_size=1)
+    rows = [[row] for row in examples(room / "models/base", whole, 8)]
+    assert len({len(row[0].input_ids) for row in rows}) > 3  # of different lengths, so that weighting matters
+    loss, gradient = gradients(room, whole, rows)
+    other_loss, other_gradient = gradients(room, single, rows)
+    assert loss == pytest.approx(other_loss, rel=1e-5)
+    torch.testing.assert_close(gradient, other_gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_contract_names_the_row_that_breaks_it() -> None:
+    p = changed(**SMALL)
+    good = Example([5, 6, 7, 0], 2, False)
+    train_qlora.check_contract([good], 0, p)
+    for bad in (
+        Example([5, 6, 7, 8], 2, False),  # no end token: the model would never learn to stop
+        Example([5, 6, 0, 0], 2, False),  # two
+        Example([5, 6, 0], 2, False),  # nothing but the end
+        Example([5] * 97 + [0], 2, False),  # longer than max_length
+    ):
+        with pytest.raises(ValueError, match="row 1"):
+            train_qlora.check_contract([good, bad], 0, p)
+
+
+def prepare(room: Path, **changes: Any) -> params.Params:
+    """Rows and params.yaml for a run of the stage in `room`."""
+    p = changed(**{**SMALL, **changes})
+    (room / "params.yaml").write_text(yaml.safe_dump(p.model_dump()))
+    records.write_products(paths.TRAIN, products(40))
+    records.write_products(paths.VALIDATION, products(10, 100))
+    return p
+
+
+def outcome() -> tuple[str, str, str]:
+    """Hashes of what a finished run left: the adapter and both curves."""
+    curves = (canonical.sha256(file) for file in (paths.TRAIN_HISTORY, paths.VALIDATION_HISTORY))
+    return canonical.digest(canonical.folder_hashes(paths.ADAPTER)), *curves  # type: ignore[return-value]
+
+
+def test_a_run_writes_an_adapter_that_learned(room: Path) -> None:
+    train_qlora.run(prepare(room))
+    history = list(csv.DictReader(paths.TRAIN_HISTORY.open()))
+    validation = list(csv.DictReader(paths.VALIDATION_HISTORY.open()))
+    assert float(history[-1]["loss"]) < 0.8 * float(history[0]["loss"])
+    assert float(validation[-1]["eval_loss"]) < float(validation[0]["eval_loss"])
+    assert [int(row["step"]) for row in history] == list(range(1, len(history) + 1))
+    assert {file.suffix for file in paths.ADAPTER.iterdir()} <= {".safetensors", ".json", ".jinja"}
+    receipt = json.loads((paths.ADAPTER / model.RECEIPT).read_text())
+    assert receipt["steps"] == len(history)
+    assert receipt["base"] == model.base_identity(paths.BASE)
+    assert receipt["files"]["adapter_model.safetensors"] == canonical.sha256(
+        paths.ADAPTER / "adapter_model.safetensors"
+    )
+    assert list((paths.RUNS / "train").glob("*/tensorboard/events*"))
+
+
+def test_eval_loss_weighs_tokens_not_batches(room: Path) -> None:
+    p = prepare(room, micro_batch_size=1, epochs=1, lora__dropout=0.0)
+    rows = examples(room / "models/base", p, 12)
+    peft_model = adapted(room / "models/base", p)
+    data = Dataset.from_list([packing.sequence([row]) for row in rows])
+    tokenizer = load_tokenizer(room / "models/base")
+    training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
+    assert training.evaluate()["eval_loss"] == pytest.approx(reference(room, p, rows)[0], rel=1e-5)
+
+
+STAGE = [sys.executable, "-m", "stages.train_qlora"]
+
+
+def environment(room: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COPYWRITER_RUNS": str(room / "runs")}
+
+
+def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(room: Path) -> None:
+    p = prepare(room, lora__dropout=0.1)
+    train_qlora.run(p)
+    expected = outcome()
+    folder = next((room / "runs/train").iterdir())
+    whole = folder.rename(room / "whole")
+    process = subprocess.Popen(
+        STAGE, cwd=room, env=environment(room), stderr=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+    while not (folder / "checkpoint-4/whole.json").exists():  # polls: there is no event to wait for
+        assert process.poll() is None, "the run ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert outcome() == expected  # the killed run has not touched what stands finished
+    done = subprocess.run(STAGE, cwd=room, env=environment(room), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert outcome() == expected
+    assert sorted(one.name for one in folder.glob("checkpoint-*")) == sorted(
+        one.name for one in whole.glob("checkpoint-*")
+    )
+
+
+def test_a_torn_checkpoint_is_never_taken(tmp_path: Path) -> None:
+    for step in (2, 4, 10):
+        checkpoint = tmp_path / f"checkpoint-{step}"
+        checkpoint.mkdir()
+        (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
+        state.mark_whole(checkpoint)
+    assert [one.name for one in sorted(tmp_path.iterdir())] == ["checkpoint-10", "checkpoint-4"]
+    (tmp_path / "checkpoint-10/adapter_model.safetensors").write_bytes(b"weig")
+    (tmp_path / "checkpoint-12").mkdir()
+    assert state.last_whole(tmp_path) == tmp_path / "checkpoint-4"
+    assert [one.name for one in tmp_path.iterdir()] == ["checkpoint-4"]
+
+
+def test_two_runs_never_write_the_same_state(tmp_path: Path) -> None:
+    with (
+        state.one_writer(tmp_path),
+        pytest.raises(UserError, match=f"process {os.getpid()} still trains"),
+        state.one_writer(tmp_path),
+    ):
+        pass
+    assert not (tmp_path / "writer.json").exists()
+
+
+@pytest.mark.parametrize("left", ['{"pid": 999999999, "host": "HOST", "started": "1"}', "", '{"pid": '])
+def test_a_lock_whose_process_is_gone_is_taken_over(tmp_path: Path, left: str) -> None:
+    import socket
+
+    (tmp_path / "writer.json").write_text(left.replace("HOST", socket.gethostname()))
+    with state.one_writer(tmp_path):
+        assert json.loads((tmp_path / "writer.json").read_text())["pid"] == os.getpid()
+
+
+def test_a_lock_of_another_machine_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "writer.json").write_text('{"pid": 1, "host": "elsewhere", "started": "1"}')
+    with pytest.raises(UserError, match="process 1 on elsewhere"), state.one_writer(tmp_path):
+        pass
+
+
+def test_a_changed_parameter_never_continues_an_old_state(room: Path) -> None:
+    p = prepare(room)
+    base = model.base_identity(paths.BASE)
+    mark = train_qlora.fingerprint(p, base)
+    for change in (
+        {"epochs": 3},
+        {"lora__r": 8},
+        {"seed": 1},
+        {"quantization": "none"},
+        {"prompt__template": "{question}{title}"},
+    ):
+        assert train_qlora.fingerprint(changed(**{**SMALL, **change}), base) != mark
+    assert train_qlora.fingerprint(changed(**SMALL, tracking=[], decoding__batch_size=1), base) == mark
+    records.write_products(paths.TRAIN, products(41))
+    assert train_qlora.fingerprint(p, base) != mark
+
+
+def test_offline_wandb_receives_the_curves(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(room, tracking=["wandb"], epochs=1)
+    done = subprocess.run(
+        STAGE, cwd=room, env={**environment(room), "WANDB_MODE": "offline"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert list((room / "runs").glob("train/*/wandb/offline-run-*/*.wandb"))
+
+
+def test_an_unknown_target_module_lists_the_models_own(room: Path) -> None:
+    p = changed(**SMALL, lora__target_modules=["query"])
+    with pytest.raises(UserError, match="q_proj"):
+        trainer.with_adapter(model.load_base(room / "models/base", "none", torch.float32, CPU), p)
+
+
+def test_a_gpu_that_torch_cannot_use_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proc = tmp_path / "version"
+    proc.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.82.01  Wed Oct 27 21:21:55 UTC 2021\n")
+    assert device.driver_version(proc) == "470.82.01"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "driver_version", lambda: "470.82.01")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(UserError, match=rf"470\.82\.01.*{torch.__version__.split('+')[0]}"):
+        device.choose()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert device.choose() == CPU
+
+
+def test_precision_that_the_processor_lacks_is_refused() -> None:
+    assert device.dtype("auto", CPU) is torch.float32
+    for precision in ("bf16", "fp16"):
+        with pytest.raises(UserError, match="use precision: auto"):
+            device.dtype(precision, CPU)
