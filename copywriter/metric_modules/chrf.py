@@ -1,0 +1,25 @@
+"""Corpus chrF of sacreBLEU as a module of `evaluate`."""
+
+from typing import Any
+
+import datasets
+import evaluate
+from sacrebleu.metrics.chrf import CHRF
+
+
+class Chrf(evaluate.Metric):  # type: ignore[misc]
+    """Popovic 2015, as sacreBLEU computes it: 0 to 100, one reference a text."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=str(__doc__),
+            citation="Popovic 2015",
+            inputs_description="predictions and references: lists of texts",
+            features=datasets.Features({"predictions": text, "references": text}),
+        )
+
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
+        metric = CHRF()
+        score = metric.corpus_score(predictions, [references])
+        return {"chrf": score.score, "signature": f"chrF|{metric.get_signature()}"}

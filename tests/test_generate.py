@@ -1,0 +1,205 @@
+"""Generation and scoring: greedy as transformers does it, an untrained adapter is its base, scores as the libraries."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from transformers import AutoModelForCausalLM
+
+from copywriter import ask, canonical, generate, model, paths, records, scores
+from copywriter.prompt import load_tokenizer
+from copywriter.records import Prediction
+from copywriter.stage import UserError
+from stages import evaluate, train_qlora
+from tests.conftest import changed
+
+CPU = torch.device("cpu")
+PROMPTS = [[1, 50, 60, 70], [1, 90], [1, 20, 30, 40, 50, 60, 70, 80], [1, 33, 44]]
+
+
+@pytest.fixture(scope="module")
+def dense(tiny_base: Path) -> Any:
+    return model.load_dense(tiny_base, "none", torch.float32, CPU)
+
+
+def plain(dense: Any, prompt: list[int], end: int, **settings: Any) -> list[int]:
+    """What transformers' own generate writes for one prompt."""
+    ids = torch.tensor([prompt])
+    with torch.inference_mode():
+        out = dense.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, eos_token_id=end, pad_token_id=end, **settings
+        )
+    found: list[int] = out[0, len(prompt) :].tolist()
+    return found
+
+
+def test_a_batch_writes_what_transformers_writes_for_each_prompt_alone(dense: Any) -> None:
+    decoding = changed().decoding.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
+    # An end token that some of the rows write early and others never, so that rows leave the batch at different steps.
+    free = [plain(dense, prompt, 0, max_new_tokens=30) for prompt in PROMPTS]
+    end = next(t for t in free[0] if any(t not in ids for ids in free[1:]))
+    alone = [plain(dense, prompt, end, max_new_tokens=30) for prompt in PROMPTS]
+    assert len({len(ids) for ids in alone}) > 1
+    assert generate.greedy(dense, PROMPTS, end, decoding) == alone
+
+
+@pytest.mark.parametrize("settings", [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 2}])
+def test_a_penalty_sees_the_written_text_alone(dense: Any, settings: dict[str, Any]) -> None:
+    decoding = changed().decoding.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
+    free = generate.greedy(dense, PROMPTS, 0, decoding)
+    penalised = generate.greedy(dense, PROMPTS, 0, decoding.model_copy(update=settings))
+    assert penalised == [
+        generate.greedy(dense, [prompt], 0, decoding.model_copy(update=settings))[0] for prompt in PROMPTS
+    ]
+    assert [ids[0] for ids in penalised] == [ids[0] for ids in free]  # nothing is written yet, nothing is penalised
+    assert penalised != free
+    if "no_repeat_ngram_size" in settings:
+        for ids in penalised:
+            pairs = list(itertools.pairwise(ids))
+            assert len(pairs) == len(set(pairs))
+
+
+def test_texts_come_in_the_order_of_their_prompts_and_say_whether_they_stopped(dense: Any, tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(tiny_base)
+    decoding = changed().decoding.model_copy(update={"max_new_tokens": 12, "batch_size": 2})
+    together = generate.texts(dense, tokenizer, PROMPTS, decoding)
+    assert together == [generate.texts(dense, tokenizer, [prompt], decoding)[0] for prompt in PROMPTS]
+    assert all(one.stopped == (one.tokens < 12) or one.tokens == 12 for one in together)
+
+
+def test_logits_that_are_no_numbers_stop_the_run(tiny_base: Path) -> None:
+    broken = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32)
+    broken.model.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="precision: fp32"):
+        generate.greedy(broken, PROMPTS, 0, changed().decoding)
+
+
+SMALL = {"max_length": 96, "max_prompt_length": 64, "decoding__max_new_tokens": 16, "schedule__warmup_steps": 2}
+
+
+def prepare(room: Path, **changes: Any) -> Any:
+    p = changed(**{**SMALL, **changes})
+    (room / "params.yaml").write_text(yaml.safe_dump(p.model_dump()))
+    rows = [records.Product(f"Bucket {n}", f"It holds {n} litres.") for n in range(30)]
+    for path in (paths.TRAIN, paths.VALIDATION, paths.TEST):
+        records.write_products(path, rows[:12])
+    return p
+
+
+@pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
+def test_an_untrained_adapter_writes_exactly_what_the_base_writes(room: Path, quantization: str) -> None:
+    p = prepare(room, epochs=0, quantization=quantization)
+    train_qlora.run(p)
+    for variant in ("base", "tuned"):
+        evaluate.run(variant, p)
+    assert paths.predictions("base").read_bytes() == paths.predictions("tuned").read_bytes()
+    assert paths.scores("base").read_bytes() == paths.scores("tuned").read_bytes()
+
+
+def test_a_trained_adapter_is_merged_in_full_precision(room: Path) -> None:
+    p = prepare(room, epochs=3, learning_rate=0.01)
+    train_qlora.run(p)
+    merged = model.load_dense(paths.ADAPTER, "4bit", torch.float32, CPU)
+    from peft import PeftModel
+
+    base = model.load_base(paths.BASE, "4bit", torch.float32, CPU)
+    unmerged = PeftModel.from_pretrained(base, str(paths.ADAPTER)).eval()
+    ids = torch.tensor([PROMPTS[2]])
+    with torch.inference_mode():
+        torch.testing.assert_close(merged(ids).logits, unmerged(ids).logits, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(
+            merged(ids).logits, model.load_dense(paths.BASE, "4bit", torch.float32, CPU)(ids).logits
+        )
+
+
+def test_an_adapter_with_another_base_is_refused_with_the_command_to_type(room: Path) -> None:
+    train_qlora.run(prepare(room, epochs=0))
+    pin = json.loads((paths.BASE / "pin.json").read_text())
+    canonical.write_json(paths.BASE / "pin.json", {**pin, "model": "other", "files": {"model.safetensors": "0" * 64}})
+    with pytest.raises(UserError, match=r"trained on tiny, but models/base holds other.*dvc repro fetch_model"):
+        model.load_dense(paths.ADAPTER, "4bit", torch.float32, CPU)
+
+
+def test_missing_weights_name_the_command(room: Path) -> None:
+    with pytest.raises(UserError, match=r"models/adapter/tokenizer\.json is missing; run 'dvc pull models/adapter'"):
+        load_tokenizer(paths.ADAPTER)
+    shutil.rmtree(paths.BASE)
+    with pytest.raises(UserError, match="run 'dvc repro fetch_model'"):
+        model.load_dense(paths.BASE, "none", torch.float32, CPU)
+
+
+def test_ask_writes_what_evaluate_writes(room: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    p = prepare(room, epochs=0)
+    train_qlora.run(p)
+    evaluate.run("tuned", p)
+    expected = records.read_predictions(paths.predictions("tuned"))[3]
+    capsys.readouterr()
+    monkeypatch.setattr("sys.argv", ["ask", f"  {expected.title} "])
+    ask.main()
+    assert capsys.readouterr().out.strip() == expected.written
+
+
+@pytest.mark.parametrize("title", ["", "  ", "!!!"])
+def test_ask_refuses_an_empty_title(
+    room: Path, title: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    prepare(room)
+    monkeypatch.setattr("sys.argv", ["ask", title])
+    with pytest.raises(SystemExit, match="1"):
+        ask.main()
+    assert "has no letter or digit" in capsys.readouterr().err
+
+
+PAIRS = [
+    ("The steel bucket holds ten litres of water.", "A steel bucket that holds ten litres of water and sand."),
+    ("Neon pink tutu, three layers.", "High quality ballet tutu in three layers, neon pink."),
+    ("", "An empty answer has no words in common with this."),
+    ("Wörter mit Umlauten\nund Zeilen", "Wörter mit Umlauten\nund zwei Zeilen"),
+    ("word " * 200, "word"),
+]
+
+
+def predictions(pairs: list[tuple[str, str]]) -> list[Prediction]:
+    return [Prediction("t", "q", reference, written, bool(written)) for written, reference in pairs]
+
+
+def test_scores_equal_the_libraries_called_directly() -> None:
+    result = scores.score(predictions(PAIRS))
+    written, references = [one for one, _ in PAIRS], [one for _, one in PAIRS]
+    assert result["bleu"] == round(BLEU().corpus_score(written, [references]).score, 4)
+    assert result["chrf"] == round(CHRF().corpus_score(written, [references]).score, 4)
+    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+    pairs = [scorer.score(reference, one) for one, reference in PAIRS]
+    for kind in ("rouge1", "rouge2", "rougeL"):
+        assert result[kind] == round(100 * sum(pair[kind].fmeasure for pair in pairs) / len(pairs), 4)
+    assert result["stopped"] == 0.8
+    assert result["rows"] == 5
+    assert "nrefs:1" in str(result["signatures"])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([("a b c d e", "a b c d e")] * 3, {"bleu": 100.0, "rougeL": 100.0, "chrf": 100.0, "length_ratio": 1.0}),
+        (
+            [("", "some words here"), ("  ", "more words")],
+            {"bleu": 0.0, "rouge1": 0.0, "chrf": 0.0, "length_ratio": 0.0},
+        ),
+    ],
+)
+def test_perfect_and_empty_texts_have_defined_scores(pairs: list[tuple[str, str]], expected: dict[str, float]) -> None:
+    result = scores.score(predictions(pairs))
+    assert {name: result[name] for name in expected} == pytest.approx(expected)
+
+
+def test_an_empty_test_set_is_refused() -> None:
+    with pytest.raises(UserError, match="test set is empty"):
+        scores.score([])
