@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from bitsandbytes.nn.modules import Linear4bit
@@ -22,6 +22,7 @@ def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torc
     """The base model for training: its linear layers at `quantization`, the rest in `dtype`."""
     stage.existing(weights / "config.json", "dvc repro fetch_model")
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     config = None
     if quantization == "4bit":
         config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
@@ -49,6 +50,25 @@ def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torc
     return model
 
 
+def keeps_dense(mode: str | bool, weights: Path, device: torch.device) -> bool:
+    """Whether quantized values are held as 16-bit numbers while training: auto, on CUDA with memory to spare.
+
+    They are the values that a quantized layer multiplies with, computed once instead of in every pass. Auto asks for
+    four times their size: activations, gradients and the optimizer want the rest.
+    """
+    if mode != "auto":
+        return bool(mode)
+    size = sum(file.stat().st_size for file in weights.glob("*.safetensors"))
+    return device.type == "cuda" and 4 * size < torch.cuda.mem_get_info(device)[0]
+
+
+def dequantized(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with plain linear layers that hold the quantized values; as it is when it was not quantized."""
+    if getattr(model, "quantization_method", None) is None:
+        return model
+    return cast(PreTrainedModel, model.dequantize())  # type: ignore[no-untyped-call]
+
+
 def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """The model as it is scored and shipped, without a quantized layer left in it.
 
@@ -60,9 +80,7 @@ def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: tor
     base = paths.BASE if adapted else weights
     if adapted:
         check_base(weights, base)
-    model = load_base(base, quantization, dtype, device)
-    if quantization != "none":
-        model = model.dequantize()  # type: ignore[no-untyped-call]
+    model = dequantized(load_base(base, quantization, dtype, device))
     if adapted:
         model = _merged(PeftModel.from_pretrained(model, str(weights), autocast_adapter_dtype=True))
     return model.to(dtype).eval()  # type: ignore[no-any-return,arg-type]

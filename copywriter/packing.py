@@ -59,12 +59,15 @@ class Collator:
     """
 
     def __init__(self, pad_id: int, length: int | None) -> None:
-        """Pads to `length` tokens; None pads to the longest sequence of the batch."""
+        """Pads to `length` tokens, None to the longest sequence of the batch; both rounded up to a multiple of 16.
+
+        Attention kernels read a mask in aligned rows: at 525 columns it is copied in every layer, at 528 it is not.
+        """
         self._pad_id = pad_id
         self._length = length
 
     def __call__(self, sequences: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        length = self._length or max(len(one["input_ids"]) for one in sequences)
+        length = -(-(self._length or max(len(one["input_ids"]) for one in sequences)) // 16) * 16
         padding = {"input_ids": self._pad_id, "labels": IGNORED, "position_ids": 0}
         return {
             name: torch.tensor([[*one[name], *[value] * (length - len(one[name]))] for one in sequences])

@@ -88,6 +88,7 @@ class Params(Section):
     epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     quantization: Literal["4bit", "8bit", "none"]
+    dequantize: Literal["auto"] | bool
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     packing: bool
     gradient_checkpointing: bool

@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def run(name: str, work: Callable[[], str]) -> None:
     Wall time and peak memory go to runs/timings.json, never into a tracked file: equal input must give equal bytes.
     """
     started = time.perf_counter()
+    warnings.filterwarnings("ignore", category=FutureWarning)  # between libraries; versions are pinned
     print(f"{name}: started", file=sys.stderr, flush=True)
     try:
         summary = work()

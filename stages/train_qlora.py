@@ -87,7 +87,10 @@ def run(p: params.Params) -> str:
     mark = fingerprint(p, base)
     folder = paths.RUNS / "train" / mark
     with state.one_writer(folder):
-        adapted = trainer.with_adapter(model.load_base(paths.BASE, p.quantization, dtype, processor), p)
+        weights = model.load_base(paths.BASE, p.quantization, dtype, processor)
+        if model.keeps_dense(p.dequantize, paths.BASE, processor):
+            weights = model.dequantized(weights)
+        adapted = trainer.with_adapter(weights, p)
         history: list[dict[str, Any]] = []
         steps = 0
         if p.epochs:

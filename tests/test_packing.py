@@ -48,7 +48,7 @@ def test_labels_are_the_completion_alone_with_its_end_token() -> None:
     trained = batch["labels"][0] != packing.IGNORED
     assert trained.nonzero().squeeze().tolist() == [3, 4, 5, 6, 9, 10, 11, 12, 13]
     assert batch["labels"][0][trained].tolist() == one.input_ids[3:] + two.input_ids[2:]
-    assert batch["position_ids"][0].tolist() == [*range(7), *range(7), *[0] * 6]
+    assert batch["position_ids"][0].tolist() == [*range(7), *range(7), *[0] * 18]
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +66,22 @@ def logits(model: torch.nn.Module, rows: list[list[Example]], length: int | None
     return found
 
 
+@torch.no_grad()
+def alone(model: torch.nn.Module, row: Example) -> torch.Tensor:
+    """The logits of one row, neither packed nor padded."""
+    found: torch.Tensor = model(input_ids=torch.tensor([row.input_ids]), use_cache=False).logits[0]
+    return found
+
+
 def test_packed_rows_give_the_logits_that_they_give_alone(model: torch.nn.Module) -> None:
     rows = examples(1, [(5, 9), (3, 12), (8, 3), (4, 20)], 400)
     packed = logits(model, [rows[:3], rows[3:]], 40)
     start = 0
     for row in rows[:3]:
         end = start + len(row.input_ids)
-        torch.testing.assert_close(packed[0, start:end], logits(model, [[row]])[0], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(packed[0, start:end], alone(model, row), atol=1e-5, rtol=1e-4)
         start = end
-    torch.testing.assert_close(packed[1, : len(rows[3].input_ids)], logits(model, [[rows[3]]])[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(packed[1, : len(rows[3].input_ids)], alone(model, rows[3]), atol=1e-5, rtol=1e-4)
 
 
 def test_a_change_in_one_row_leaves_the_others_logits_as_they_are(model: torch.nn.Module) -> None:

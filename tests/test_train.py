@@ -105,6 +105,25 @@ def test_loss_and_gradient_equal_the_plain_reference(room: Path, quantization: s
     assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 0.9999 - 0.001 * (quantization == "8bit")
 
 
+@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
+def test_dequantized_weights_are_the_values_that_quantized_layers_multiply_with(room: Path, quantization: str) -> None:
+    quantized = model.load_base(room / "models/base", quantization, torch.float32, CPU).eval()  # type: ignore[no-untyped-call]
+    dense = model.dequantized(model.load_base(room / "models/base", quantization, torch.float32, CPU))
+    ids = torch.arange(1, 40)[None]
+    with torch.inference_mode():
+        one, other = quantized(input_ids=ids).logits, dense(input_ids=ids).logits
+    if quantization == "4bit":
+        assert torch.equal(one, other)
+    else:  # LLM.int8 rounds its input too, which plain layers do not
+        assert torch.cosine_similarity(one, other, dim=-1).min() > 0.99
+    assert not any("bitsandbytes" in type(layer).__module__ for layer in dense.modules())
+
+
+def test_auto_keeps_weights_quantized_on_a_cpu(room: Path) -> None:
+    assert not model.keeps_dense("auto", room / "models/base", CPU)
+    assert model.keeps_dense(True, room / "models/base", CPU)
+
+
 def test_batch_8_equals_8_batches_of_1_weighted_by_tokens(room: Path) -> None:
     whole = changed(**SMALL, lora__dropout=0.0, packing=False)
     single = changed(**SMALL, lora__dropout=0.0, packing=False, micro_batch_size=1)

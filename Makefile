@@ -1,0 +1,38 @@
+# make demo    the whole pipeline on a small share of the embedded catalogue, without a GPU, in minutes
+# make repro   the experiment of params.yaml, on a CUDA machine
+# make test    all tests;  make check   ruff and mypy;  make lock   dvc.lock against code and params
+# make golden  the data stages twice, from nothing: equal hashes
+PYTHON ?= python3.11
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: demo repro test check lock golden clean
+.DEFAULT_GOAL := demo
+
+.venv/ready: requirements.txt constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install -q -r requirements.txt
+	.venv/bin/python -m tools.plots_page
+	touch $@
+
+.venv/ready-dev: .venv/ready requirements-dev.txt
+	.venv/bin/pip install -q -r requirements-dev.txt
+	touch $@
+
+demo: .venv/ready
+	python -m tools.demo
+
+repro: .venv/ready
+	python -m tools.outlook
+	dvc repro
+
+test: .venv/ready-dev
+	pytest
+
+check: .venv/ready-dev
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: .venv/ready
+	python -m tools.lock
+

@@ -1,0 +1,189 @@
+"""The whole pipeline through DVC, in a checkout of its own, on a small catalogue and a tiny model."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from copywriter import canonical
+from tests.conftest import ROOT
+
+STAGES = ["fetch", "clean", "sample", "split", "fetch_model", "analyze_lengths", "train_qlora", "report"]
+SMALL = {
+    "dataset": "small-shop",
+    "model": "tiny",
+    "max_length": 128,
+    "max_prompt_length": 90,
+    "epochs": 3,
+    "learning_rate": 0.01,
+    "save_steps": 4,
+    "eval_steps": 4,
+    "log_steps": 1,
+}
+
+
+class Checkout:
+    """A Git and DVC repository that holds a copy of the working tree."""
+
+    def __init__(self, folder: Path, runs: Path) -> None:
+        self.folder = folder
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "COPYWRITER_RUNS": str(runs), "HF_HUB_OFFLINE": "1"}
+        tracked = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ).stdout.split()
+        for name in tracked:
+            if (ROOT / name).is_file() and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *words: str) -> str:
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+        return self.run("git", *identity, *words)
+
+    def dvc(self, *words: str) -> str:
+        return self.run(sys.executable, "-m", "dvc", *words)
+
+    def experiment(self, name: str, file: str) -> str:
+        """A file that Git tracks, as the experiment called `name` left it."""
+        refs = self.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
+        return self.git("show", f"{next(ref for ref in refs if ref.endswith('/' + name))}:{file}")
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def fails(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.returncode != 0, done.stdout
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    def json(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / name).read_text())
+        return content
+
+
+def ran(output: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Checkout:
+    """A checkout in which `dvc repro` has run once, on a shop's own file and a model in a local folder."""
+    place = tmp_path_factory.mktemp("pipeline")
+    made = Checkout(place / "copy", place / "runs")
+    shop = place / "shop.jsonl"
+    colours, things = ["red", "blue", "green", "black"], ["bucket", "tutu", "lamp", "rug", "cup"]
+    rows = [
+        {
+            "name": f"{colour} {thing} no {n}",
+            "text": f"A {colour} {thing}. Its number is {n}." + " Well made." * (n % 3),
+        }
+        for n in range(8)
+        for colour in colours
+        for thing in things
+    ]
+    shop.write_text("\n".join(json.dumps(row) for row in rows) + '\nnot json\n{"name": "", "text": "no title"}\n')
+    entries = yaml.safe_load((made.folder / "sources.yaml").read_text())
+    entries["datasets"]["small-shop"] = {
+        "kind": "file",
+        "path": str(shop),
+        "sha256": canonical.sha256(shop),
+        "title": "name",
+        "description": "text",
+        "licence": "none",
+    }
+    entries["models"]["tiny"] = {"kind": "folder", "path": str(tiny_base), "licence": "none"}
+    (made.folder / "sources.yaml").write_text(yaml.safe_dump(entries))
+    content = yaml.safe_load((made.folder / "params.yaml").read_text()) | SMALL
+    content["decoding"] |= {"max_new_tokens": 20, "batch_size": 8}
+    (made.folder / "params.yaml").write_text(yaml.safe_dump(content))
+    made.git("add", "-A")
+    made.git("commit", "-q", "-m", "start")
+    first = made.dvc("repro")
+    assert set(ran(first)) == {*STAGES, "evaluate@base", "evaluate@tuned"}
+    made.git("add", "-A")
+    made.git("commit", "-q", "-m", "run")
+    return made
+
+
+def test_counts_add_up_through_the_stages(checkout: Checkout) -> None:
+    counts = checkout.json("metrics/clean_counts.json")
+    assert counts["read"] == 162
+    assert {reason: n for reason, n in counts["dropped"].items() if n} == {"malformed line": 1, "no title": 1}
+    split = checkout.json("metrics/split_counts.json")
+    assert split["train"] + split["validation"] + split["test"] == counts["kept"] == 160
+
+
+def test_tuned_differs_from_base_and_both_scored_all_test_rows(checkout: Checkout) -> None:
+    base, tuned = checkout.json("metrics/base.json"), checkout.json("metrics/tuned.json")
+    assert base["rows"] == tuned["rows"] == checkout.json("metrics/split_counts.json")["test"]
+    assert tuned["rougeL"] > base["rougeL"]
+    assert "red" in (checkout.folder / "metrics/report.md").read_text()
+
+
+def test_nothing_runs_twice_and_the_tree_stays_clean(checkout: Checkout) -> None:
+    again = checkout.dvc("repro")
+    assert not ran(again)
+    assert "Data and pipelines are up to date" in again
+    assert checkout.git("status", "--porcelain") == ""
+
+
+def test_more_epochs_rerun_training_its_evaluation_and_the_report_alone(checkout: Checkout) -> None:
+    before = checkout.json("metrics/base.json")
+    output = checkout.dvc("exp", "run", "--temp", "-n", "five", "-S", "epochs=5")
+    assert ran(output) == ["train_qlora", "evaluate@tuned", "report"]
+    shown = json.loads(checkout.dvc("metrics", "diff", "main", "five", "--json"))
+    assert set(shown) == {"metrics/tuned.json"}  # base is the same in both, so DVC does not list it
+    assert before == json.loads(checkout.experiment("five", "metrics/base.json"))
+    assert checkout.git("status", "--porcelain") == ""
+
+
+def test_epochs_0_scores_exactly_as_base_so_that_diff_compares_base_and_tuned(checkout: Checkout) -> None:
+    checkout.dvc("exp", "run", "--temp", "-n", "untrained", "-S", "epochs=0")
+    assert checkout.experiment("untrained", "metrics/tuned.json") == checkout.git("show", "main:metrics/base.json")
+    diff = json.loads(checkout.dvc("metrics", "diff", "untrained", "main", "--json"))["metrics/tuned.json"]
+    tuned = checkout.json("metrics/tuned.json")
+    for name in ("bleu", "rouge1", "rouge2", "rougeL", "chrf"):
+        assert diff[name]["new"] == tuned[name]
+
+
+def test_a_remote_folder_takes_the_adapter_and_gives_it_back(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.dvc("push", "models/adapter")
+    clone = tmp_path / "clone"
+    checkout.run("git", "clone", "-q", str(checkout.folder), str(clone))
+    shutil.copytree(checkout.folder / "adapters", clone / "adapters")
+    checkout.run(sys.executable, "-m", "dvc", "--cd", str(clone), "pull", "models/adapter")
+    assert canonical.folder_hashes(clone / "models/adapter") == canonical.folder_hashes(
+        checkout.folder / "models/adapter"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("epohcs=3", "epohcs"),
+        ("epochs=-1", "epochs is -1"),
+        ("split.train=0.95", "leave no test rows"),
+        ("max_prompt_length=128", "max_prompt_length 128 is not below max_length 128"),
+        ("micro_batch_size=3", "micro_batch_size 3 does not divide batch_size 8"),
+        ("dataset=no-such-shop", "no-such-shop"),
+        ("model=no-such-model", "no-such-model"),
+        ("precision=bf16", "precision is bf16"),
+        ("sample.size=1", "raise sample.size"),
+    ],
+)
+def test_a_mistake_in_an_experiment_is_said_in_a_sentence(checkout: Checkout, change: str, said: str) -> None:
+    # `+` adds a key: Hydra refuses an unknown one itself, in a sentence of its own.
+    output = checkout.fails(sys.executable, "-m", "dvc", "exp", "run", "--temp", "-S", change)
+    assert said in output
