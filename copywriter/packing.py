@@ -5,9 +5,8 @@ from typing import Any
 
 import torch
 
+from copywriter.loss import IGNORED
 from copywriter.prompt import Example
-
-IGNORED = -100  # a label that carries no loss
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -58,16 +57,21 @@ class Collator:
     its positions are all 0, which makes each padding token a row of its own, and its labels carry no loss.
     """
 
-    def __init__(self, pad_id: int, length: int | None) -> None:
+    def __init__(self, pad_id: int, length: int | None, sequences: int = 1) -> None:
         """Pads to `length` tokens, None to the longest sequence of the batch; both rounded up to a multiple of 16.
+
+        A batch of fewer than `sequences` gets sequences of padding alone, so that its shape is that of the others.
 
         Attention kernels read a mask in aligned rows: at 525 columns it is copied in every layer, at 528 it is not.
         """
         self._pad_id = pad_id
         self._length = length
+        self._sequences = sequences
 
     def __call__(self, sequences: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         length = -(-(self._length or max(len(one["input_ids"]) for one in sequences)) // 16) * 16
+        empty: dict[str, Any] = {"input_ids": [], "labels": [], "position_ids": []}
+        sequences = sequences + [empty] * (self._sequences - len(sequences))
         padding = {"input_ids": self._pad_id, "labels": IGNORED, "position_ids": 0}
         return {
             name: torch.tensor([[*one[name], *[value] * (length - len(one[name]))] for one in sequences])

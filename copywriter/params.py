@@ -91,6 +91,7 @@ class Params(Section):
     dequantize: Literal["auto"] | bool
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     packing: bool
+    cuda_graph: bool
     gradient_checkpointing: bool
     save_steps: Count
     eval_steps: Count

@@ -13,9 +13,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
-from trl.trainer.utils import add_fused_lm_head
 
-from copywriter import canonical, packing, state
+from copywriter import canonical, loss, packing, state
+from copywriter.graph import GradientGraph
 from copywriter.params import Params
 from copywriter.stage import UserError
 
@@ -64,11 +64,14 @@ class QloraTrainer(SFTTrainer):
     ) -> None:
         """`train` and `validation`: datasets of packing.sequence dicts; `folder`: for checkpoints."""
         pad_id = int(tokenizer.eos_token_id)
+        collator = packing.Collator(pad_id, None)
+        if params.packing:
+            collator = packing.Collator(pad_id, params.max_length, params.micro_batch_size)
         trained = [(parameter, parameter.data) for parameter in model.parameters() if parameter.requires_grad]
         super().__init__(
             model=model,
             args=_arguments(params, folder, dtype),
-            data_collator=packing.Collator(pad_id, params.max_length if params.packing else None),
+            data_collator=collator,
             train_dataset=train,
             eval_dataset=validation,
             processing_class=tokenizer,
@@ -78,9 +81,37 @@ class QloraTrainer(SFTTrainer):
         # from a checkpoint equals one that was never interrupted.
         for parameter, exact in trained:
             parameter.data = exact
-        # Only the log-probabilities: entropy and accuracy cost a host synchronisation a step, and nobody reads them.
-        add_fused_lm_head(cast(PreTrainedModel, model.get_base_model()), outputs=("log_probs",))
+        _write_nll_into_forward(cast(PreTrainedModel, model.get_base_model()))
         self.model_accepts_loss_kwargs = True
+        self._trained = [parameter for parameter, _ in trained]
+        self._graph: GradientGraph | None = None
+        self._captures = (
+            params.cuda_graph
+            and params.packing
+            and not params.gradient_checkpointing
+            and self.args.device.type == "cuda"
+            and self.args.world_size == 1
+            and dtype is not torch.float16  # its loss is scaled anew while training
+        )
+
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Adds a batch's gradients to the parameters; its share of the step's loss, detached."""
+        if not self._captures:
+            return cast(torch.Tensor, super().training_step(model, inputs, num_items_in_batch))  # type: ignore[no-untyped-call]
+        batch = {**self._prepare_inputs(inputs), "tokens": torch.as_tensor(num_items_in_batch, device=self.args.device)}
+        if self._graph is None:
+            model.train()
+            waiting = [parameter.grad for parameter in self._trained]
+            self._graph = GradientGraph(lambda one: self._loss(model, one), self._trained, batch)
+            for parameter, gradient in zip(self._trained, waiting, strict=True):
+                parameter.grad = gradient
+        model.train()
+        return self._graph(batch)
 
     def compute_loss(
         self,
@@ -92,11 +123,10 @@ class QloraTrainer(SFTTrainer):
         """Sum of the completion tokens' negative log-likelihoods over `num_items_in_batch`, the step's token count."""
         if return_outputs:
             raise ValueError("the logits are never built; ask for the loss alone")
-        total = self._nll(model, inputs)
-        tokens = inputs["labels"][:, 1:].ne(packing.IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        tokens = inputs["labels"][:, 1:].ne(loss.IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         # DDP averages gradients over its processes; the count is that of all of them.
         scale = self.accelerator.num_processes if num_items_in_batch is not None else 1
-        return total * scale / tokens
+        return scale * self._loss(model, {**inputs, "tokens": torch.as_tensor(tokens)})
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
@@ -108,8 +138,8 @@ class QloraTrainer(SFTTrainer):
         with torch.no_grad():
             for inputs in self.get_eval_dataloader(eval_dataset):
                 with self.compute_loss_context_manager():
-                    total = self._nll(model, inputs)
-                sums += torch.stack([total.double(), inputs["labels"][:, 1:].ne(packing.IGNORED).sum().double()])
+                    total = model(**inputs)
+                sums += torch.stack([total.double(), inputs["labels"][:, 1:].ne(loss.IGNORED).sum().double()])
         nll, tokens = self.accelerator.reduce(sums).tolist()
         metrics = {f"{metric_key_prefix}_loss": nll / tokens}
         self.log(dict(metrics))
@@ -125,9 +155,28 @@ class QloraTrainer(SFTTrainer):
             state.mark_whole(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
 
     @staticmethod
-    def _nll(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        log_probs: torch.Tensor = model(**inputs, fused_lm_head=True).log_probs  # 0 where there is no label
-        return -log_probs.sum()
+    def _loss(model: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        inputs = {name: batch[name] for name in ("input_ids", "labels", "position_ids")}
+        total: torch.Tensor = model(**inputs)
+        return total / batch["tokens"].to(total.device)
+
+
+def _write_nll_into_forward(model: PreTrainedModel) -> None:
+    """Makes `model(input_ids, labels, position_ids)` the summed loss: it goes through PEFT's and DDP's own forward."""
+    if getattr(model.config.get_text_config(), "final_logit_softcapping", None):
+        raise UserError(
+            f"{model.config.model_type} caps its logits, which the loss here does not; choose another model"
+        )
+    backbone: Any = model.base_model
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+
+    def forward(
+        input_ids: torch.Tensor, labels: torch.Tensor, position_ids: torch.Tensor, **unused: object
+    ) -> torch.Tensor:
+        hidden = backbone(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state
+        return loss.nll(hidden[:, :-1].flatten(0, 1), head.weight, labels[:, 1:].flatten())
+
+    model.forward = forward
 
 
 class StopOnNan(TrainerCallback):
@@ -135,9 +184,9 @@ class StopOnNan(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Raises UserError when the logged loss is NaN or infinite."""
-        loss = (logs or {}).get("loss")
-        if loss is not None and not torch.isfinite(torch.tensor(float(loss))):
-            raise UserError(f"the loss became {loss} at step {state.global_step}; lower learning_rate and run again")
+        value = (logs or {}).get("loss")
+        if value is not None and not torch.isfinite(torch.tensor(float(value))):
+            raise UserError(f"the loss became {value} at step {state.global_step}; lower learning_rate and run again")
 
 
 def trackers(names: Sequence[str], folder: Path, name: str) -> list[TrainerCallback]:

@@ -21,7 +21,7 @@ from copywriter.prompt import Example, Prompter, load_tokenizer
 
 # What does not change the result: where it is logged, how often it is saved, what comes after it.
 _WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding"}
-_CODE = ("prompt", "packing", "model", "trainer")
+_CODE = ("prompt", "packing", "model", "loss", "graph", "trainer")
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes")
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from copywriter import packing
+from copywriter.loss import IGNORED
 from copywriter.prompt import Example
 
 
@@ -45,7 +46,7 @@ def examples(seed: int, lengths: list[tuple[int, int]], vocabulary: int) -> list
 def test_labels_are_the_completion_alone_with_its_end_token() -> None:
     one, two = examples(0, [(3, 4), (2, 5)], 100)
     batch = packing.Collator(0, 20)([packing.sequence([one, two])])
-    trained = batch["labels"][0] != packing.IGNORED
+    trained = batch["labels"][0] != IGNORED
     assert trained.nonzero().squeeze().tolist() == [3, 4, 5, 6, 9, 10, 11, 12, 13]
     assert batch["labels"][0][trained].tolist() == one.input_ids[3:] + two.input_ids[2:]
     assert batch["position_ids"][0].tolist() == [*range(7), *range(7), *[0] * 18]

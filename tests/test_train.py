@@ -68,7 +68,7 @@ def gradients(room: Path, p: params.Params, rows: list[list[Example]]) -> tuple[
     batches = [training.data_collator(list(one)) for one in micro]
     _, tokens = training.get_batch_samples(iter(batches), len(batches), CPU)
     training.current_gradient_accumulation_steps = len(batches)
-    losses = [training.training_step(peft_model, batch, tokens) for batch in batches]  # type: ignore[no-untyped-call]
+    losses = [training.training_step(peft_model, batch, tokens) for batch in batches]
     loss = float(torch.stack(losses).sum())
     found = [one.grad.flatten() for one in peft_model.parameters() if one.requires_grad and one.grad is not None]
     return loss, torch.cat(found)

@@ -1,0 +1,68 @@
+"""What only a CUDA device can show; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+
+from copywriter import device, model, packing, trainer
+from copywriter.loss import nll
+from copywriter.prompt import load_tokenizer
+from tests.conftest import changed
+from tests.test_train import SMALL, examples
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not os.environ.get("COPYWRITER_TEST_GPU"), reason="needs a CUDA device"),
+]
+
+
+def trained(folder: Path, room: Path, **changes: Any) -> tuple[list[float], torch.Tensor, bool]:
+    """Losses and adapter of a short training run on the GPU, and whether its step was captured."""
+    p = changed(**{**SMALL, "lora__dropout": 0.0, "precision": "bf16", **changes})
+    cuda = device.choose()
+    peft_model = trainer.with_adapter(model.load_base(folder, p.quantization, torch.bfloat16, cuda), p)
+    rows = examples(folder, p, 48)
+    groups = packing.pack([len(row.input_ids) for row in rows], p.max_length)
+    data = Dataset.from_list([packing.sequence([rows[n] for n in group]) for group in groups])
+    tokenizer = load_tokenizer(folder)
+    training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.bfloat16)
+    training.train()
+    losses = [entry["loss"] for entry in training.state.log_history if "loss" in entry]
+    weights = torch.cat([one.detach().flatten() for one in peft_model.parameters() if one.requires_grad])
+    return losses, weights.cpu(), training._graph is not None
+
+
+@pytest.mark.parametrize("quantization", ["4bit", "none"])
+@pytest.mark.parametrize("micro_batch_size", [8, 2])
+def test_a_captured_step_trains_as_an_eager_one(room: Path, quantization: str, micro_batch_size: int) -> None:
+    given = {"quantization": quantization, "micro_batch_size": micro_batch_size}
+    losses, weights, captured = trained(room / "models/base", room, cuda_graph=True, **given)
+    expected, expected_weights, eager = trained(room / "models/base", room, cuda_graph=False, **given)
+    assert captured
+    assert not eager
+    assert losses == pytest.approx(expected, rel=2e-3)
+    assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.999
+
+
+def test_dropout_draws_anew_in_every_replay_and_equally_in_every_run(room: Path) -> None:
+    one, other = (trained(room / "models/base", room, lora__dropout=0.5, learning_rate=1e-9) for _ in range(2))
+    assert one[0] == other[0]
+    assert torch.equal(one[1], other[1])
+
+
+def test_loss_equals_the_plain_one_on_the_gpu() -> None:
+    generator = torch.Generator("cuda").manual_seed(0)
+    hidden = torch.randn(3000, 64, device="cuda", generator=generator, requires_grad=True)
+    weight = torch.randn(500, 64, device="cuda", generator=generator)
+    labels = torch.randint(-1, 500, (3000,), device="cuda", generator=generator)
+    labels[labels == -1] = -100
+    loss = nll(hidden, weight, labels)
+    (gradient,) = torch.autograd.grad(3 * loss, hidden)
+    plain = torch.nn.functional.cross_entropy(hidden @ weight.T, labels, reduction="sum")
+    (expected,) = torch.autograd.grad(3 * plain, hidden)
+    torch.testing.assert_close(loss, plain, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(gradient, expected, rtol=1e-2, atol=1e-3)
