@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from copywriter.loss import IGNORED
@@ -70,10 +71,11 @@ class Collator:
 
     def __call__(self, sequences: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         length = -(-(self._length or max(len(one["input_ids"]) for one in sequences)) // 16) * 16
-        empty: dict[str, Any] = {"input_ids": [], "labels": [], "position_ids": []}
-        sequences = sequences + [empty] * (self._sequences - len(sequences))
-        padding = {"input_ids": self._pad_id, "labels": IGNORED, "position_ids": 0}
-        return {
-            name: torch.tensor([[*one[name], *[value] * (length - len(one[name]))] for one in sequences])
-            for name, value in padding.items()
-        }
+        rows = max(len(sequences), self._sequences)
+        batch = {}
+        for name, value in (("input_ids", self._pad_id), ("labels", IGNORED), ("position_ids", 0)):
+            padded = np.full((rows, length), value, dtype=np.int64)
+            for row, one in enumerate(sequences):
+                padded[row, : len(one[name])] = one[name]
+            batch[name] = torch.from_numpy(padded)
+        return batch

@@ -222,7 +222,7 @@ def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
         data_seed=params.seed,
         num_train_epochs=params.epochs,
         per_device_train_batch_size=params.micro_batch_size,
-        per_device_eval_batch_size=params.micro_batch_size,
+        per_device_eval_batch_size=4 * params.micro_batch_size,  # without gradients there is room for more
         gradient_accumulation_steps=params.batch_size // params.micro_batch_size,
         learning_rate=params.learning_rate,
         lr_scheduler_type=_SHAPES[params.schedule.shape],

@@ -43,7 +43,8 @@ def sequences(examples: Sequence[Example], p: params.Params) -> Dataset:
     """The examples as training sequences: packed into max_length tokens, or one row each."""
     lengths = [len(example.input_ids) for example in examples]
     groups = packing.pack(lengths, p.max_length) if p.packing else [[row] for row in range(len(lengths))]
-    return Dataset.from_list([packing.sequence([examples[row] for row in group]) for group in groups])
+    data = Dataset.from_list([packing.sequence([examples[row] for row in group]) for group in groups])
+    return data.with_format("numpy")
 
 
 def check_contract(examples: Sequence[Example], end: int, p: params.Params) -> None:
