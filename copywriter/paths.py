@@ -5,6 +5,7 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 SOURCES = Path("sources.yaml")
+PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 
 RAW = Path("data/raw")

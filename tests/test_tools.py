@@ -1,7 +1,10 @@
 """What `make` types: the verdict on dvc.lock, and the outlook before a long run."""
 
+from typing import Any
+
 import pytest
 
+from copywriter.stage import UserError
 from tests.conftest import changed
 from tools import demo, lock, outlook
 
@@ -14,16 +17,22 @@ Running stage 'evaluate@base':
 """
 
 
-def test_a_data_stage_must_always_be_up_to_date() -> None:
-    assert lock.verdict(DRY, []) == (["clean"], ["evaluate@base"])
+PIPELINE: dict[str, Any] = {
+    "stages": {"fetch": {}, "train_qlora": {}, "evaluate": {"foreach": {"base": {}, "tuned": {}}}}
+}
 
 
-def test_a_stage_that_was_locked_once_must_stay_up_to_date() -> None:
-    assert lock.verdict(DRY, ["evaluate@base", "train_qlora"]) == (["clean", "evaluate@base"], [])
+def test_a_data_stage_must_hold_and_the_others_once_they_are_locked() -> None:
+    assert lock.expected(PIPELINE, []) == (["fetch"], ["train_qlora", "evaluate@base", "evaluate@tuned"])
+    locked = ["train_qlora", "evaluate@base"]
+    assert lock.expected(PIPELINE, locked) == (["fetch", "train_qlora", "evaluate@base"], ["evaluate@tuned"])
 
 
-def test_nothing_is_stale_when_dvc_says_so() -> None:
-    assert lock.verdict("Data and pipelines are up to date.\n", ["train_qlora"]) == ([], [])
+def test_what_dvc_would_run_is_stale() -> None:
+    assert lock.stale(DRY) == ["clean", "evaluate@base"]
+    assert lock.stale("Data and pipelines are up to date.\n") == []
+    with pytest.raises(UserError, match="not understood"):
+        lock.stale("")
 
 
 def test_the_outlook_grows_with_the_work() -> None:

@@ -6,40 +6,52 @@ analyze_lengths, and what comes after is named as not run yet.
 
 import re
 import subprocess
-import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import yaml
 
-from copywriter import params, paths
+from copywriter import params, paths, stage
+from copywriter.stage import UserError
 
 DATA_STAGES = {"fetch", "fetch_model", "clean", "sample", "split", "analyze_lengths"}
 _WOULD_RUN = re.compile(r"Running stage '([^']+)'")
 
 
-def verdict(output: str, locked: Collection[str]) -> tuple[list[str], list[str]]:
-    """From what `dvc repro --dry` prints: the stages that are stale, and those that were never run."""
+def expected(pipeline: Mapping[str, Any], locked: Collection[str]) -> tuple[list[str], list[str]]:
+    """The stages that must be up to date, and those that were never run and may wait; foreach stages item by item."""
+    names = []
+    for name, entry in pipeline["stages"].items():
+        names += [f"{name}@{item}" for item in entry["foreach"]] if "foreach" in entry else [name]
+    must_hold = [name for name in names if name in DATA_STAGES or name in locked]
+    return must_hold, [name for name in names if name not in must_hold]
+
+
+def stale(output: str) -> list[str]:
+    """The stages that `dvc repro --dry` says it would run; UserError when it says neither that nor "up to date"."""
     would_run = _WOULD_RUN.findall(output)
-    must_hold = DATA_STAGES | set(locked)
-    return [one for one in would_run if one in must_hold], [one for one in would_run if one not in must_hold]
+    if not would_run and "Data and pipelines are up to date" not in output:
+        raise UserError(f"dvc's answer was not understood: {output.strip()!r}")
+    return would_run
+
+
+def work() -> str:
+    """The verdict; UserError when a stage is stale."""
+    params.load()
+    locked = yaml.safe_load(paths.LOCK.read_text())["stages"] if paths.LOCK.exists() else {}
+    must_hold, waiting = expected(yaml.safe_load(paths.PIPELINE.read_text()), locked)
+    done = subprocess.run(["dvc", "repro", "--allow-missing", "--dry", *must_hold], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"dvc repro --dry failed: {' '.join(done.stderr.split())}")
+    if found := stale(done.stdout):
+        raise UserError(f"dvc.lock is stale for {', '.join(found)}; run 'dvc repro {found[-1]}' and commit dvc.lock")
+    note = f"; not run yet, waiting for the first full run on a GPU: {', '.join(waiting)}" if waiting else ""
+    return f"dvc.lock agrees with code and params for {', '.join(must_hold)}{note}"
 
 
 def main() -> None:
-    """Prints the verdict; exit code 1 when a stage is stale."""
-    params.load()
-    done = subprocess.run(["dvc", "repro", "--allow-missing", "--dry"], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"lock: dvc repro --dry failed: {done.stderr.strip()}")
-    locked = yaml.safe_load(paths.LOCK.read_text())["stages"] if paths.LOCK.exists() else {}
-    stale, never_run = verdict(done.stdout, locked)
-    if not stale and not never_run and "Data and pipelines are up to date" not in done.stdout:
-        raise SystemExit(f"lock: dvc's answer was not understood:\n{done.stdout}{done.stderr}")
-    if never_run:
-        print(f"lock: not run yet, waiting for the first full run on a GPU: {', '.join(never_run)}")
-    if stale:
-        print(f"lock: dvc.lock is stale for {', '.join(stale)}; run 'dvc repro {stale[-1]}' and commit dvc.lock")
-        sys.exit(1)
-    print("lock: dvc.lock agrees with code and params")
+    """Wires the command."""
+    stage.run("lock", work)
 
 
 if __name__ == "__main__":
