@@ -1,11 +1,11 @@
 # make demo    the whole pipeline on a small share of the embedded catalogue, without a GPU, in minutes
 # make repro   the experiment of params.yaml, on a CUDA machine
 # make test    all tests;  make check   ruff and mypy;  make lock   dvc.lock against code and params
-# make golden  the data stages twice, from nothing: equal hashes
+# make golden  the data stages and the base model from nothing: the hashes of dvc.lock
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo repro test check lock golden clean
+.PHONY: demo repro test check lock golden
 .DEFAULT_GOAL := demo
 
 .venv/ready: requirements.txt constraints.txt
@@ -26,7 +26,10 @@ repro: .venv/ready
 	dvc repro
 
 test: .venv/ready-dev
-	pytest
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
+
+golden: .venv/ready-dev
+	pytest tests/test_golden.py
 
 check: .venv/ready-dev
 	ruff check .
@@ -35,4 +38,3 @@ check: .venv/ready-dev
 
 lock: .venv/ready
 	python -m tools.lock
-

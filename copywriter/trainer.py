@@ -1,6 +1,5 @@
 """The trainer: TRL's SFTTrainer on packed sequences, with a token-weighted loss and checkpoints known to be whole."""
 
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,18 +9,15 @@ import torch
 from accelerate.utils import set_seed
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
-from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from copywriter import canonical, loss, packing, state
+from copywriter import loss, packing, state
 from copywriter.graph import GradientGraph
 from copywriter.params import Params
 from copywriter.stage import UserError
 
 _SHAPES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-TRAIN_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
-VALIDATION_COLUMNS = ("step", "epoch", "eval_loss")
 
 
 def with_adapter(model: PreTrainedModel, params: Params) -> PeftModel:
@@ -93,6 +89,14 @@ class QloraTrainer(SFTTrainer):
             and self.args.world_size == 1
             and dtype is not torch.float16  # its loss is scaled anew while training
         )
+
+    def fit(self) -> None:
+        """Trains, from the newest whole checkpoint if there is one; validates before, on the way and at the end."""
+        checkpoint = state.last_whole(Path(str(self.args.output_dir)))
+        self.args.eval_on_start = checkpoint is None
+        self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if not any(one["step"] == self.state.global_step and "eval_loss" in one for one in self.state.log_history):
+            self.evaluate()
 
     def training_step(
         self,
@@ -177,42 +181,6 @@ def _write_nll_into_forward(model: PreTrainedModel) -> None:
         return loss.nll(hidden[:, :-1].flatten(0, 1), head.weight, labels[:, 1:].flatten())
 
     model.forward = forward
-
-
-class StopOnNan(TrainerCallback):
-    """Ends a run whose loss is no longer a number, before it overwrites good state."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Raises UserError when the logged loss is NaN or infinite."""
-        value = (logs or {}).get("loss")
-        if value is not None and not torch.isfinite(torch.tensor(float(value))):
-            raise UserError(f"the loss became {value} at step {state.global_step}; lower learning_rate and run again")
-
-
-def trackers(names: Sequence[str], folder: Path, name: str) -> list[TrainerCallback]:
-    """Callbacks for the trackers that params.yaml lists, writing under `folder`."""
-    found: list[TrainerCallback] = []
-    if "tensorboard" in names:
-        from torch.utils.tensorboard import SummaryWriter
-
-        found.append(TensorBoardCallback(SummaryWriter(str(folder / "tensorboard"))))  # type: ignore[no-untyped-call]
-    if "wandb" in names:
-        try:
-            import wandb
-        except ImportError:
-            raise UserError("tracking lists wandb, which is not installed; run 'pip install wandb'") from None
-
-        wandb.init(project="copywriter", name=name, dir=str(folder), resume="allow", id=name)
-        found.append(WandbCallback())  # type: ignore[no-untyped-call]
-    return found
-
-
-def write_history(path: Path, log: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """The log's entries that have all `columns`, as CSV; no wall-clock column may be among them."""
-    with canonical.new_file(path) as aside, aside.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(entry for entry in log if all(column in entry for column in columns))
 
 
 def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from copywriter import canonical, params, paths, practice, sources, stage
+from copywriter import canonical, downloads, params, paths, practice, sources, stage
 from copywriter.stage import UserError
 
 Entry = sources.Generated | sources.GoogleDrive | sources.File
@@ -44,15 +44,15 @@ def published(name: str, entry: Entry, folder: Path) -> Path:
     if source.name == MANIFEST:
         raise UserError(f"data set {name} is a file called {MANIFEST}, which fetch writes itself; give it another name")
     file = folder / source.name
-    sources.copy(source, file)
-    sources.verify_pinned(file, entry.sha256, f"data set {name}")
+    downloads.copy(source, file)
+    downloads.verify_pinned(file, entry.sha256, f"data set {name}")
     return file
 
 
 def generated(entry: sources.Generated, file: Path) -> Path:
     """`file`, written by the generator of the practice catalogue."""
     practice.write(file, entry.lines, entry.seed)
-    sources.verify(file, entry.sha256, f"the generated {file.name}", cure="check out copywriter/practice.py again")
+    downloads.verify(file, entry.sha256, f"the generated {file.name}", cure="check out copywriter/practice.py again")
     return file
 
 
@@ -73,18 +73,18 @@ def drive_member(entry: sources.GoogleDrive, folder: Path) -> Path:
                 "COPYWRITER_MIRROR to its folder"
             ) from None
 
-    archive = sources.cached(entry.file, entry.sha256, f"google-drive:{entry.file_id}", download)
+    archive = downloads.cached(entry.file, entry.sha256, f"google-drive:{entry.file_id}", download)
     if entry.sha256 is None:
         line = f'sha256: "{canonical.sha256(archive)}"'
         print(f"fetch: {entry.file} is not pinned; put into its entry of sources.yaml: {line}", file=sys.stderr)
-    file = sources.take_member(archive, entry.member, folder)
-    sources.verify(file, None, entry.member)
+    file = downloads.take_member(archive, entry.member, folder)
+    downloads.verify(file, None, entry.member)
     return file
 
 
 def local_file(name: str, path: Path) -> Path:
     """The file on disk that sources.yaml names."""
-    file = sources.local(path)
+    file = downloads.local(path)
     if not file.is_file():
         raise UserError(f"data set {name} is at {path} in sources.yaml, but there is no file {file}; mend the path")
     return file
@@ -95,7 +95,7 @@ def downloaded(name: str, url: str, sha256: str | None) -> Path:
     file = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
     if file in ("", ".."):
         raise UserError(f"data set {name} has a url that does not end in a file's name; mend it in sources.yaml")
-    return sources.cached(file, sha256, url, lambda to: sources.download_url(url, to))
+    return downloads.cached(file, sha256, url, lambda to: downloads.download_url(url, to))
 
 
 def run(p: params.Params) -> str:

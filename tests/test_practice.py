@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copywriter import practice
+from copywriter import phrases, practice
 
 LINES = 80_000
 # Of 2,000 lines with seed 42. What changes it also changes the hash of 80,000 lines that sources.yaml pins.
 SHA256 = "6af86e2f817c1d0a832d0b74f911a4143d7af74df54d110dadac61df5512e950"
-CATEGORIES = practice.banks()["categories"]
+CATEGORIES = phrases.banks()["categories"]
 
 Row = dict[str, Any]
 
@@ -213,7 +213,7 @@ def test_a_title_tells_much_of_its_own_description_and_little_of_another() -> No
         return {word for word in re.findall(r"[a-z]{3,}", text.lower()) if word not in ("the", "and", "for", "with")}
 
     rng, names = Random(0), sorted(CATEGORIES)
-    items = [practice.article(name, practice.draw(2**32, rng), 400) for name in names * 10]
+    items = [practice.article(name, phrases.draw(2**32, rng), 400) for name in names * 10]
     titles = [words(item.title) for item in items]
     texts = [words(practice.description(item)) for item in items]
 
@@ -244,7 +244,7 @@ def test_every_template_of_a_category_can_be_filled_for_each_noun(name: str) -> 
         facts = {**practice.article(name, wording, 0).facts, "#": "1"}
         nouns.add(facts["noun"])
         for template in templates([written, bank["items"][facts["noun"]]["says"], list(bank["says"].values())]):
-            assert not set("<>|") & set(practice.fill(template, facts, rng))
+            assert not set("<>|") & set(phrases.fill(template, facts, rng))
     assert nouns == set(bank["items"])
 
 
@@ -258,7 +258,7 @@ def test_a_product_is_written_about_in_proper_sentences(name: str, wording: int,
     assert not re.search(
         r"  |[<>|#]|\b[Aa] [aeio]\w|\b[Aa]n [b-df-gj-np-tv-z]|\.\.|,,| ,|\b1 (pieces|days|pages)\b", text
     )
-    sentences = practice.JOINT.split(text)
+    sentences = phrases.JOINT.split(text)
     assert len(set(sentences)) == len(sentences)
     if length >= 70:
         assert length <= len(text) + 1 < length + 400
@@ -268,11 +268,11 @@ def test_a_product_is_written_about_in_proper_sentences(name: str, wording: int,
 
 def test_an_enormous_description_says_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     enormous = practice.article("kitchen", 7, 190_000)
-    sentences = practice.JOINT.split(practice.description(enormous))
+    sentences = phrases.JOINT.split(practice.description(enormous))
     assert len(set(sentences)) == len(sentences) > 1_000
-    poor = {**practice.banks(), "notes": ["It is good.", "Note <#> agrees."]}
+    poor = {**phrases.banks(), "notes": ["It is good.", "Note <#> agrees."]}
     monkeypatch.setattr(practice, "banks", lambda: poor)
-    sentences = practice.JOINT.split(practice.description(practice.article("kitchen", 7, 6_000)))
+    sentences = phrases.JOINT.split(practice.description(practice.article("kitchen", 7, 6_000)))
     assert sentences.count("It is good.") == 1
 
 
@@ -298,12 +298,12 @@ def test_a_sister_differs_in_one_fact_that_its_title_shows(name: str, wording: i
 )
 def test_templates_are_filled(template: str, expected: str) -> None:
     facts = {"material": "iron", "size": "8 cm", "audience": "friends of the house"}
-    assert practice.sentence(template, facts, Random(0)) == expected
+    assert phrases.sentence(template, facts, Random(0)) == expected
 
 
 def test_chance_takes_each_side() -> None:
     rng = Random(3)
-    drawn = Counter(practice.fill("<left|right <2..4>|>", {}, rng) for _ in range(3_000))
+    drawn = Counter(phrases.fill("<left|right <2..4>|>", {}, rng) for _ in range(3_000))
     assert drawn.keys() == {"left", "right 2", "right 3", "right 4", ""}
     assert drawn["left"] == pytest.approx(1_000, abs=120)
     assert drawn["right 3"] == pytest.approx(333, abs=80)

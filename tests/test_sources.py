@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from copywriter import paths, sources
+from copywriter import downloads, paths, sources
 from copywriter.stage import UserError
 
 BODY = b'{"title": "Tutu"}\n' * 100
@@ -67,7 +67,7 @@ def files(folder: Path) -> list[Path]:
 
 def get(server: Server, name: str, pin: str | None) -> Path:
     url = f"{server.url}/{name}"
-    return sources.cached(name, pin, url, lambda to: sources.download_url(url, to))
+    return downloads.cached(name, pin, url, lambda to: downloads.download_url(url, to))
 
 
 def test_the_projects_own_page_is_valid() -> None:
@@ -130,7 +130,7 @@ def test_an_unpinned_download_is_found_again_once_it_is_pinned(server: Server, c
 
 def test_unpinned_files_of_one_name_and_two_places_are_two() -> None:
     def place(origin: str) -> Path:
-        return sources.cached("a.csv", None, origin, lambda to: sources.copy(Path(__file__), to))
+        return downloads.cached("a.csv", None, origin, lambda to: downloads.copy(Path(__file__), to))
 
     assert place("https://one/a.csv") != place("https://two/a.csv")
 
@@ -159,13 +159,13 @@ def test_a_body_without_a_length_is_taken_whole(server: Server) -> None:
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"http://127.0.0.1:9/a.csv could not be downloaded \(ConnectionError\)"):
-        sources.download_url("http://127.0.0.1:9/a.csv", tmp_path / "a.csv")
+        downloads.download_url("http://127.0.0.1:9/a.csv", tmp_path / "a.csv")
 
 
 def test_secrets_in_a_url_are_not_shown(server: Server, tmp_path: Path) -> None:
     url = server.url.replace("://", "://user:passw0rd@") + "/missing.jsonl?signature=5ecret"
     with pytest.raises(UserError) as caught:
-        sources.download_url(url, tmp_path / "a.csv")
+        downloads.download_url(url, tmp_path / "a.csv")
     assert "passw0rd" not in str(caught.value)
     assert "5ecret" not in str(caught.value)
     assert f"{server.url}/missing.jsonl" in str(caught.value)
@@ -192,8 +192,8 @@ def test_a_missing_pin_is_given_as_a_line_to_paste(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(BODY)
     with pytest.raises(UserError, match=f'a.csv as found .1,800 bytes.*: sha256: "{PIN}"$'):
-        sources.verify_pinned(file, None, "data set shop")
-    sources.verify_pinned(file, PIN, "data set shop")
+        downloads.verify_pinned(file, None, "data set shop")
+    downloads.verify_pinned(file, PIN, "data set shop")
 
 
 def archive(tmp_path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -204,7 +204,7 @@ def archive(tmp_path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
 
 
 def test_a_member_comes_out_under_its_own_name(tmp_path: Path) -> None:
-    file = sources.take_member(archive(tmp_path), "folder/trn.json.gz", tmp_path)
+    file = downloads.take_member(archive(tmp_path), "folder/trn.json.gz", tmp_path)
     assert file == tmp_path / "trn.json.gz"
     assert file.read_bytes() == BODY
 
@@ -214,13 +214,13 @@ def test_members_that_leave_the_archive_are_refused(tmp_path: Path, member: str)
     inside = tmp_path / "inside"
     inside.mkdir()
     with pytest.raises(UserError, match="leaves its archive"):
-        sources.take_member(archive(tmp_path), member, inside)
+        downloads.take_member(archive(tmp_path), member, inside)
     assert files(tmp_path) == [tmp_path / "a.zip"]
 
 
 def test_a_missing_member_is_answered_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a.zip has no member trn.json; .* folder/trn.json.gz, "):
-        sources.take_member(archive(tmp_path), "trn.json", tmp_path)
+        downloads.take_member(archive(tmp_path), "trn.json", tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["not a zip", "cut", "flipped"])
@@ -231,20 +231,20 @@ def test_damaged_archives_are_refused(tmp_path: Path, damage: str, compression: 
     content[50] ^= 255  # the member's bytes begin at 48
     file.write_bytes({"not a zip": BODY, "cut": bytes(content[:-50]), "flipped": bytes(content)}[damage])
     with pytest.raises(UserError, match=r"a.zip is not a whole zip archive"):
-        sources.take_member(file, "folder/trn.json.gz", tmp_path)
+        downloads.take_member(file, "folder/trn.json.gz", tmp_path)
 
 
 def test_a_gated_repository_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    assert sources.hub_token("a/b", gated=False) is None
+    assert downloads.hub_token("a/b", gated=False) is None
     with pytest.raises(UserError, match=r"a/b is gated: .* set HF_TOKEN"):
-        sources.hub_token("a/b", gated=True)
+        downloads.hub_token("a/b", gated=True)
     monkeypatch.setenv("HF_TOKEN", "hf_x")
-    assert sources.hub_token("a/b", gated=True) == "hf_x"
+    assert downloads.hub_token("a/b", gated=True) == "hf_x"
 
 
 def test_relative_paths_start_at_the_users_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sources.local(Path("../shop.csv")) == Path("../shop.csv")
+    assert downloads.local(Path("../shop.csv")) == Path("../shop.csv")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # as in a queued experiment, which runs elsewhere
-    assert sources.local(Path("../shop.csv")) == tmp_path / "../shop.csv"
-    assert sources.local(Path("/data/shop.csv")) == Path("/data/shop.csv")
+    assert downloads.local(Path("../shop.csv")) == tmp_path / "../shop.csv"
+    assert downloads.local(Path("/data/shop.csv")) == Path("/data/shop.csv")

@@ -170,6 +170,8 @@ def test_a_run_writes_an_adapter_that_learned(room: Path) -> None:
     validation = list(csv.DictReader(paths.VALIDATION_HISTORY.open()))
     assert float(history[-1]["loss"]) < 0.8 * float(history[0]["loss"])
     assert float(validation[-1]["eval_loss"]) < float(validation[0]["eval_loss"])
+    steps = [int(row["step"]) for row in validation]
+    assert steps == [0, *range(3, len(history), 3), len(history)]  # the base's loss first; no step twice
     assert [int(row["step"]) for row in history] == list(range(1, len(history) + 1))
     assert {file.suffix for file in paths.ADAPTER.iterdir()} <= {".safetensors", ".json", ".jinja"}
     receipt = json.loads((paths.ADAPTER / model.RECEIPT).read_text())
