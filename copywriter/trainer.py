@@ -184,7 +184,7 @@ def _write_nll_into_forward(model: PreTrainedModel) -> None:
 
 
 def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
-    return SFTConfig(
+    arguments = SFTConfig(
         output_dir=str(folder),
         seed=params.seed,
         data_seed=params.seed,
@@ -216,3 +216,6 @@ def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=not sys.stderr.isatty(),
     )
+    if arguments.world_size == 1 and arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # one process, one GPU: the Trainer would spread a batch over all by DataParallel
+    return arguments

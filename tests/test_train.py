@@ -135,6 +135,15 @@ def test_batch_8_equals_8_batches_of_1_weighted_by_tokens(room: Path) -> None:
     torch.testing.assert_close(gradient, other_gradient, rtol=1e-3, atol=1e-6)
 
 
+def test_checkpointing_computes_anew_what_it_did_not_keep_and_changes_nothing(room: Path) -> None:
+    p = changed(**SMALL, lora__dropout=0.0)
+    rows = [[row] for row in examples(room / "models/base", p, 8)]
+    loss, gradient = gradients(room, p, rows)
+    other_loss, other_gradient = gradients(room, changed(**SMALL, lora__dropout=0.0, gradient_checkpointing=True), rows)
+    assert loss == other_loss
+    torch.testing.assert_close(gradient, other_gradient, rtol=1e-5, atol=1e-8)
+
+
 def test_contract_names_the_row_that_breaks_it() -> None:
     p = changed(**SMALL)
     good = Example([5, 6, 7, 0], 2, False)

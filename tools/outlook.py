@@ -1,5 +1,7 @@
 """Says before a long run what it will run on and, without a GPU, how long it would take: `make repro`."""
 
+import torch
+
 from copywriter import device, params, stage
 
 # Measured with smollm2-135m in 4 bits on 2 cores: 1,024 tokens in 8 s of training, 85 new tokens a second.
@@ -21,7 +23,8 @@ def work() -> str:
     processor = device.choose()
     device.dtype(p.precision, processor)
     if processor.type == "cuda":
-        return f"{p.model} on {p.dataset} will be trained on {device.name(processor)}"
+        others = f", one of {count} GPUs" if (count := torch.cuda.device_count()) > 1 else ""
+        return f"{p.model} on {p.dataset} will be trained on {device.name(processor)}{others}"
     return (
         f"no GPU here: this experiment would take about {cpu_hours(p):.0f} hours on two cores with smollm2-135m, "
         "longer with a larger model; 'make demo' shows the whole pipeline in minutes"
