@@ -1,10 +1,12 @@
 """Short rows side by side in sequences of a fixed length, and the tensors that keep them from seeing each other."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from copywriter.loss import IGNORED
 from copywriter.prompt import Example
@@ -38,44 +40,83 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return groups
 
 
-def sequence(examples: Sequence[Example]) -> dict[str, list[int]]:
-    """One sequence of one or more rows: ids, labels (completion tokens only), positions that restart at each row."""
-    input_ids: list[int] = []
-    labels: list[int] = []
-    position_ids: list[int] = []
-    for example in examples:
-        input_ids += example.input_ids
-        labels += [IGNORED] * example.prompt_length + example.input_ids[example.prompt_length :]
-        position_ids += range(len(example.input_ids))
-    return {"input_ids": input_ids, "labels": labels, "position_ids": position_ids}
+class Sequences:
+    """Sequences of one or more examples, in memory as flat arrays."""
+
+    def __init__(self, groups: Sequence[Sequence[Example]]) -> None:
+        """One sequence for each group, its examples side by side."""
+        examples = [example for group in groups for example in group]
+        rows = [len(group) for group in groups]
+        lengths = np.array([len(example.input_ids) for example in examples])
+        prompts = np.array([example.prompt_length for example in examples])
+        self._input_ids = np.fromiter(chain.from_iterable(one.input_ids for one in examples), np.int32, lengths.sum())
+        starts = np.repeat(lengths.cumsum() - lengths, lengths)
+        self._positions = (np.arange(len(starts)) - starts).astype(np.int32)
+        self._labels = np.where(self._positions < np.repeat(prompts, lengths), IGNORED, self._input_ids)
+        self._ends = lengths.cumsum()[np.cumsum(rows) - 1]
+        self.trained_tokens = np.diff((self._labels != IGNORED).cumsum()[self._ends - 1], prepend=0)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """ids, labels (completion tokens only) and positions, which restart at each example."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        part = slice(self._ends[number - 1] if number else 0, self._ends[number])
+        return {
+            "input_ids": self._input_ids[part],
+            "labels": self._labels[part],
+            "position_ids": self._positions[part],
+        }
 
 
 class Collator:
-    """Sequences -> a batch of tensors, each (sequences, length).
+    """Sequences -> a batch of tensors.
+
+    input_ids, position_ids (sequences, length); predicting (tokens): the flattened positions whose next token carries
+    loss, and targets (tokens): that next token, IGNORED where `predicting` is filled up.
 
     No attention mask is made: the model derives it from the positions, which restart at every row, so that a row
-    attends to itself alone. Padding is masked by where it stands, never by its id (it shares the id of the end token):
-    its positions are all 0, which makes each padding token a row of its own, and its labels carry no loss.
+    attends to itself alone. Padding continues the last row, which does not see what comes after it. It carries no loss
+    because of where it stands, never because of its id (it shares the id of the end token).
     """
 
-    def __init__(self, pad_id: int, length: int | None, sequences: int = 1) -> None:
+    def __init__(self, pad_id: int, length: int | None = None, sequences: int = 1, tokens: int = 1) -> None:
         """Pads to `length` tokens, None to the longest sequence of the batch; both rounded up to a multiple of 16.
 
-        A batch of fewer than `sequences` gets sequences of padding alone, so that its shape is that of the others.
+        Batches get at least so many `sequences` (of padding alone) and `tokens` with loss (filled up), so that each has
+        the shapes of the others.
 
         Attention kernels read a mask in aligned rows: at 525 columns it is copied in every layer, at 528 it is not.
         """
         self._pad_id = pad_id
         self._length = length
         self._sequences = sequences
+        self._tokens = tokens
 
     def __call__(self, sequences: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        length = -(-(self._length or max(len(one["input_ids"]) for one in sequences)) // 16) * 16
-        rows = max(len(sequences), self._sequences)
-        batch = {}
-        for name, value in (("input_ids", self._pad_id), ("labels", IGNORED), ("position_ids", 0)):
-            padded = np.full((rows, length), value, dtype=np.int64)
-            for row, one in enumerate(sequences):
-                padded[row, : len(one[name])] = one[name]
-            batch[name] = torch.from_numpy(padded)
-        return batch
+        length = -(-(self._length or max((len(one["input_ids"]) for one in sequences), default=1)) // 16) * 16
+        count = max(len(sequences), self._sequences)
+        input_ids = np.full((count, length), self._pad_id, dtype=np.int64)
+        labels = np.full((count, length), IGNORED, dtype=np.int64)
+        positions = np.tile(np.arange(length), (count, 1))
+        for row, one in enumerate(sequences):
+            end = len(one["input_ids"])
+            input_ids[row, :end] = one["input_ids"]
+            labels[row, :end] = one["labels"]
+            positions[row, :end] = one["position_ids"]
+            positions[row, end:] += int(one["position_ids"][-1]) + 1 - end
+        # A row's first token is its prompt's and carries no loss: what stands before a token with loss is of its row.
+        predicting = np.flatnonzero(labels.ravel() != IGNORED) - 1
+        batch = {
+            "input_ids": input_ids,
+            "position_ids": positions,
+            "predicting": _filled(predicting, self._tokens, 0),
+            "targets": _filled(labels.ravel()[predicting + 1], self._tokens, IGNORED),
+        }
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def _filled(values: NDArray[np.int64], size: int, filler: int) -> NDArray[np.int64]:
+    return np.concatenate([values, np.full(max(0, size - len(values)), filler)])

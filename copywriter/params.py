@@ -92,6 +92,7 @@ class Params(Section):
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     packing: bool
     cuda_graph: bool
+    compile: Literal["auto"] | bool
     gradient_checkpointing: bool
     save_steps: Count
     eval_steps: Count

@@ -1,50 +1,33 @@
-"""The trainer: TRL's SFTTrainer on packed sequences, with a token-weighted loss and checkpoints known to be whole."""
+"""The trainer: TRL's SFTTrainer around a step of our own, and a validation loss over all tokens."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
-from accelerate.utils import set_seed
-from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from datasets import Dataset
+from numpy.typing import NDArray
+from peft import PeftModel
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from copywriter import loss, packing, state
-from copywriter.graph import GradientGraph
+from copywriter.order import EpochOrder
 from copywriter.params import Params
-from copywriter.stage import UserError
+from copywriter.step import Step
 
 _SHAPES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-
-
-def with_adapter(model: PreTrainedModel, params: Params) -> PeftModel:
-    """`model` with an untrained LoRA adapter (A random by the seed, B = 0) in float32, its other weights frozen."""
-    set_seed(params.seed)
-    model.requires_grad_(False)
-    targets: Any = params.lora.target_modules
-    config = LoraConfig(
-        r=params.lora.r,
-        lora_alpha=params.lora.alpha,
-        lora_dropout=params.lora.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    try:
-        adapted = get_peft_model(model, config)
-    except ValueError as error:
-        names = sorted({name.rpartition(".")[2] for name, one in model.named_modules() if hasattr(one, "in_features")})
-        raise UserError(f"lora.target_modules {targets!r} fits no layer; the model has {', '.join(names)}") from error
-    return adapted
 
 
 class QloraTrainer(SFTTrainer):
     """Trains on sequences of copywriter.packing; the loss is the mean over all completion tokens of an optimizer step.
 
-    Gradient accumulation and several GPUs weight by tokens too, so batch 8 equals 8 accumulated batches of 1.
+    Gradient accumulation and several GPUs weight by tokens too, so batch 8 equals 8 accumulated batches of 1. The loop,
+    its callbacks, logs and checkpoints are the Trainer's; what happens to a batch is copywriter.step's.
     """
 
     def __init__(
@@ -52,43 +35,45 @@ class QloraTrainer(SFTTrainer):
         model: PeftModel,
         tokenizer: PreTrainedTokenizerBase,
         params: Params,
-        train: Any,
-        validation: Any,
+        train: packing.Sequences,
+        validation: packing.Sequences,
         folder: Path,
         dtype: torch.dtype,
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
-        """`train` and `validation`: datasets of packing.sequence dicts; `folder`: for checkpoints."""
-        pad_id = int(tokenizer.eos_token_id)
-        collator = packing.Collator(pad_id, None)
-        if params.packing:
-            collator = packing.Collator(pad_id, params.max_length, params.micro_batch_size)
+        """`folder`: for checkpoints; `dtype`: what the model computes in."""
         trained = [(parameter, parameter.data) for parameter in model.parameters() if parameter.requires_grad]
         super().__init__(
             model=model,
             args=_arguments(params, folder, dtype),
-            data_collator=collator,
-            train_dataset=train,
-            eval_dataset=validation,
+            train_dataset=Dataset.from_dict({"sequence": range(len(train))}),  # the trainer wants its own kind
+            eval_dataset=Dataset.from_dict({"sequence": range(len(validation))}),
             processing_class=tokenizer,
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, _NextEpoch(self)],
         )
         # TRL rounds the adapter of a quantized model to bf16; in float32 small updates are kept and a run that goes on
         # from a checkpoint equals one that was never interrupted.
         for parameter, exact in trained:
             parameter.data = exact
-        _write_nll_into_forward(cast(PreTrainedModel, model.get_base_model()))
-        self.model_accepts_loss_kwargs = True
-        self._trained = [parameter for parameter, _ in trained]
-        self._graph: GradientGraph | None = None
-        self._captures = (
-            params.cuda_graph
-            and params.packing
-            and not params.gradient_checkpointing
-            and self.args.device.type == "cuda"
-            and self.args.world_size == 1
-            and dtype is not torch.float16  # its loss is scaled anew while training
+        self._train, self._validation = train, validation
+        pad_id = int(tokenizer.eos_token_id)
+        self.data_collator = self._measuring = packing.Collator(pad_id)
+        if params.packing:
+            shape = (pad_id, params.max_length, params.micro_batch_size)
+            self.data_collator = packing.Collator(*shape, _room(train.trained_tokens, params.micro_batch_size))
+            self._measuring = packing.Collator(*shape, _needed(validation.trained_tokens, params.micro_batch_size))
+        self._order = EpochOrder(
+            len(train),
+            params.batch_size,
+            params.micro_batch_size,
+            params.seed,
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
         )
+        self.step = Step(model, params, dtype, self.accelerator, self.args.device, self._order.steps)
+        # The trainer asks these of the model in every step, which walks through all of its modules.
+        model.zero_grad = self.step.forget  # type: ignore[method-assign]
+        self.accelerator.prepare_model = lambda model, **_: model  # its number format and its GPUs are the step's
 
     def fit(self) -> None:
         """Trains, from the newest whole checkpoint if there is one; validates before, on the way and at the end."""
@@ -98,89 +83,106 @@ class QloraTrainer(SFTTrainer):
         if not any(one["step"] == self.state.global_step and "eval_loss" in one for one in self.state.log_history):
             self.evaluate()
 
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Micro-batches of this process in the order of copywriter.order."""
+        return DataLoader(
+            cast(Any, self._train),
+            batch_sampler=self._order,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
+    def create_optimizer(self, model: object = None) -> torch.optim.Optimizer:
+        """AdamW over the one tensor that is trained."""
+        if self.optimizer is None:
+            self.optimizer = torch.optim.AdamW(
+                [self.step.weights], lr=self.args.learning_rate, weight_decay=self.args.weight_decay, fused=True
+            )
+        return self.optimizer
+
     def training_step(
         self,
         model: torch.nn.Module,
         inputs: dict[str, torch.Tensor],
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Adds a batch's gradients to the parameters; its share of the step's loss, detached."""
-        if not self._captures:
-            return cast(torch.Tensor, super().training_step(model, inputs, num_items_in_batch))  # type: ignore[no-untyped-call]
-        batch = {**self._prepare_inputs(inputs), "tokens": torch.as_tensor(num_items_in_batch, device=self.args.device)}
-        if self._graph is None:
-            model.train()
-            waiting = [parameter.grad for parameter in self._trained]
-            self._graph = GradientGraph(lambda one: self._loss(model, one), self._trained, batch)
-            for parameter, gradient in zip(self._trained, waiting, strict=True):
-                parameter.grad = gradient
-        model.train()
-        return self._graph(batch)
-
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        """Sum of the completion tokens' negative log-likelihoods over `num_items_in_batch`, the step's token count."""
-        if return_outputs:
-            raise ValueError("the logits are never built; ask for the loss alone")
-        tokens = inputs["labels"][:, 1:].ne(loss.IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-        # DDP averages gradients over its processes; the count is that of all of them.
-        scale = self.accelerator.num_processes if num_items_in_batch is not None else 1
-        return scale * self._loss(model, {**inputs, "tokens": torch.as_tensor(tokens)})
+        """Adds a batch's gradients to the adapter's; its share of the step's loss, detached."""
+        part = self.step.gradients(inputs, num_items_in_batch)
+        if self.accelerator.sync_gradients:
+            self.step.exchange()
+        return part * float(self.accelerator.num_processes)  # the log is a mean over processes
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Mean negative log-likelihood per completion token over all validation rows (not a mean of batch means)."""
-        model = cast(torch.nn.Module, self.model)
-        model.eval()
+        sequences = self._validation
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        size = int(self.args.per_device_train_batch_size)
         sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
-        with torch.no_grad():
-            for inputs in self.get_eval_dataloader(eval_dataset):
-                with self.compute_loss_context_manager():
-                    total = model(**inputs)
-                sums += torch.stack([total.double(), inputs["labels"][:, 1:].ne(loss.IGNORED).sum().double()])
+        for start in range(0, len(sequences), size * processes):
+            numbers = range(start + rank * size, min(start + (rank + 1) * size, len(sequences)))
+            sums += self.step.loss(self._measuring([sequences[number] for number in numbers]))
         nll, tokens = self.accelerator.reduce(sums).tolist()
         metrics = {f"{metric_key_prefix}_loss": nll / tokens}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def _get_num_items_in_batch(
+        self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
+    ) -> torch.Tensor:
+        tokens = torch.stack([batch["targets"].ne(loss.IGNORED).sum() for batch in batch_samples]).sum()
+        return cast(torch.Tensor, self.accelerator.reduce(tokens.to(device, non_blocking=True)))
+
+    def floating_point_ops(self, inputs: object) -> int:
+        """Not counted: the trainer would walk through all weights for it in every step."""
+        return 0
+
     def create_model_card(self, *args: object, **kwargs: object) -> None:
         """Nothing: the card is the report's business, and a checkpoint needs none."""
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        self.accelerator.unscale_gradients(self.optimizer)
+        return self.step.clip(self.args.max_grad_norm)
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: torch.Tensor | None = None) -> torch.Tensor:
+        return self.step.clip(float("inf")) if grad_norm is None else grad_norm
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
         if self.is_world_process_zero():
             state.mark_whole(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
 
-    @staticmethod
-    def _loss(model: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        inputs = {name: batch[name] for name in ("input_ids", "labels", "position_ids")}
-        total: torch.Tensor = model(**inputs)
-        return total / batch["tokens"].to(total.device)
+
+def _room(tokens: NDArray[np.int64], size: int) -> int:
+    """Tokens with loss that a batch of `size` random sequences has room for; `tokens`: of each sequence.
+
+    Six standard deviations above the mean: once in a billion batches that is not enough, and then the batch keeps its
+    own shape and is not replayed. It must not depend on how many epochs are trained: a run that is extended would end
+    in other bits.
+    """
+    return _rounded(min(size * tokens.max(), size * tokens.mean() + 6 * np.sqrt(size) * tokens.std()))
 
 
-def _write_nll_into_forward(model: PreTrainedModel) -> None:
-    """Makes `model(input_ids, labels, position_ids)` the summed loss: it goes through PEFT's and DDP's own forward."""
-    if getattr(model.config.get_text_config(), "final_logit_softcapping", None):
-        raise UserError(
-            f"{model.config.model_type} caps its logits, which the loss here does not; choose another model"
-        )
-    backbone: Any = model.base_model
-    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+def _needed(tokens: NDArray[np.int64], size: int) -> int:
+    """The most tokens with loss of any batch of `size` sequences in their own order."""
+    return _rounded(max(tokens[at : at + size].sum() for at in range(0, len(tokens), size)))
 
-    def forward(
-        input_ids: torch.Tensor, labels: torch.Tensor, position_ids: torch.Tensor, **unused: object
-    ) -> torch.Tensor:
-        hidden = backbone(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state
-        return loss.nll(hidden[:, :-1].flatten(0, 1), head.weight, labels[:, 1:].flatten())
 
-    model.forward = forward
+def _rounded(value: float) -> int:
+    return -(-int(np.ceil(value)) // 64) * 64
+
+
+class _NextEpoch(TrainerCallback):
+    """Tells the order of the sequences which epoch begins."""
+
+    def __init__(self, trainer: QloraTrainer) -> None:
+        self._trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called before the epoch's first batch is drawn."""
+        self._trainer._order.set_epoch(int(state.epoch))
 
 
 def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
@@ -190,15 +192,14 @@ def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
         data_seed=params.seed,
         num_train_epochs=params.epochs,
         per_device_train_batch_size=params.micro_batch_size,
-        per_device_eval_batch_size=4 * params.micro_batch_size,  # without gradients there is room for more
         gradient_accumulation_steps=params.batch_size // params.micro_batch_size,
         learning_rate=params.learning_rate,
         lr_scheduler_type=_SHAPES[params.schedule.shape],
         warmup_steps=params.schedule.warmup_steps,
         weight_decay=params.schedule.weight_decay,
         max_grad_norm=params.schedule.max_grad_norm,
-        bf16=dtype is torch.bfloat16,
-        fp16=dtype is torch.float16,
+        bf16=False,  # nothing is cast on the way: the model holds the format that it computes in
+        fp16=dtype is torch.float16,  # its loss is scaled
         gradient_checkpointing=params.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if params.gradient_checkpointing else None,
         optim="adamw_torch_fused",

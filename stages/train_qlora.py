@@ -8,20 +8,20 @@ Params: all but dataset, sample, split, clean and decoding.
 
 import importlib.metadata
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
-from copywriter import canonical, device, model, packing, params, paths, records, stage, state, tracking, trainer
+from copywriter import canonical, device, lora, model, packing, params, paths, records, stage, state, tracking, trainer
 from copywriter.prompt import Example, Prompter, load_tokenizer
 
 # What does not change the result: where it is logged, how often it is saved, what comes after it.
 _WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding"}
-_CODE = ("prompt", "packing", "model", "loss", "graph", "trainer")
+_CODE = ("prompt", "packing", "order", "model", "nf4", "lora", "attention", "loss", "graph", "step", "trainer")
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes")
 
 
@@ -39,12 +39,11 @@ def fingerprint(p: params.Params, base: dict[str, str]) -> str:
     )[:16]
 
 
-def sequences(examples: Sequence[Example], p: params.Params) -> Dataset:
+def sequences(examples: Sequence[Example], p: params.Params) -> packing.Sequences:
     """The examples as training sequences: packed into max_length tokens, or one row each."""
     lengths = [len(example.input_ids) for example in examples]
     groups = packing.pack(lengths, p.max_length) if p.packing else [[row] for row in range(len(lengths))]
-    data = Dataset.from_list([packing.sequence([examples[row] for row in group]) for group in groups])
-    return data.with_format("numpy")
+    return packing.Sequences([[examples[row] for row in group] for group in groups])
 
 
 def check_contract(examples: Sequence[Example], end: int, p: params.Params) -> None:
@@ -91,7 +90,7 @@ def run(p: params.Params) -> str:
         weights = model.load_base(paths.BASE, p.quantization, dtype, processor)
         if model.keeps_dense(p.dequantize, paths.BASE, processor):
             weights = model.dequantized(weights)
-        adapted = trainer.with_adapter(weights, p)
+        adapted = lora.with_adapter(weights, p)
         history: list[dict[str, Any]] = []
         steps = 0
         if p.epochs:
@@ -99,6 +98,7 @@ def run(p: params.Params) -> str:
             training = trainer.QloraTrainer(
                 adapted, tokenizer, p, sequences(train, p), sequences(validation, p), folder, dtype, callbacks
             )
+            print(f"train_qlora: a step is {training.step}", file=sys.stderr)
             training.fit()
             history, steps = training.state.log_history, training.state.global_step
         receipt = {

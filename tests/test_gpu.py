@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
 
-from copywriter import device, model, packing, trainer
+from copywriter import device, lora, model, packing, trainer
 from copywriter.loss import nll
 from copywriter.prompt import load_tokenizer
 from tests.conftest import changed
@@ -24,24 +23,32 @@ def trained(folder: Path, room: Path, **changes: Any) -> tuple[list[float], torc
     """Losses and adapter of a short training run on the GPU, and whether its step was captured."""
     p = changed(**{**SMALL, "lora__dropout": 0.0, "precision": "bf16", **changes})
     cuda = device.choose()
-    peft_model = trainer.with_adapter(model.load_base(folder, p.quantization, torch.bfloat16, cuda), p)
+    base = model.load_base(folder, p.quantization, torch.bfloat16, cuda)
+    if model.keeps_dense(p.dequantize, folder, cuda):
+        base = model.dequantized(base)
+    peft_model = lora.with_adapter(base, p)
     rows = examples(folder, p, 48)
     groups = packing.pack([len(row.input_ids) for row in rows], p.max_length)
-    data = Dataset.from_list([packing.sequence([rows[n] for n in group]) for group in groups])
+    data = packing.Sequences([[rows[n] for n in group] for group in groups])
     tokenizer = load_tokenizer(folder)
     training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.bfloat16)
     training.train()
     losses = [entry["loss"] for entry in training.state.log_history if "loss" in entry]
-    weights = torch.cat([one.detach().flatten() for one in peft_model.parameters() if one.requires_grad])
-    return losses, weights.cpu(), training._graph is not None
+    weights = torch.cat([one.detach().flatten() for name, one in peft_model.named_parameters() if "lora_" in name])
+    return losses, weights.cpu(), training.step._training is not None
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "none"])
+@pytest.mark.parametrize("dequantize", [True, False])
 @pytest.mark.parametrize("micro_batch_size", [8, 2])
-def test_a_captured_step_trains_as_an_eager_one(room: Path, quantization: str, micro_batch_size: int) -> None:
-    given = {"quantization": quantization, "micro_batch_size": micro_batch_size}
-    losses, weights, captured = trained(room / "models/base", room, cuda_graph=True, **given)
-    expected, expected_weights, eager = trained(room / "models/base", room, cuda_graph=False, **given)
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_captured_step_trains_as_an_eager_one(
+    room: Path, quantization: str, dequantize: bool, micro_batch_size: int, compiled: bool
+) -> None:
+    given = {"quantization": quantization, "micro_batch_size": micro_batch_size, "dequantize": dequantize}
+    base = room / "models/base"
+    losses, weights, captured = trained(base, room, cuda_graph=True, compile=compiled, **given)
+    expected, expected_weights, eager = trained(base, room, cuda_graph=False, compile=False, **given)
     assert captured
     assert not eager
     assert losses == pytest.approx(expected, rel=2e-3)

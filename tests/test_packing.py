@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from copywriter import packing
-from copywriter.loss import IGNORED
 from copywriter.prompt import Example
 
 
@@ -45,11 +44,10 @@ def examples(seed: int, lengths: list[tuple[int, int]], vocabulary: int) -> list
 
 def test_labels_are_the_completion_alone_with_its_end_token() -> None:
     one, two = examples(0, [(3, 4), (2, 5)], 100)
-    batch = packing.Collator(0, 20)([packing.sequence([one, two])])
-    trained = batch["labels"][0] != IGNORED
-    assert trained.nonzero().squeeze().tolist() == [3, 4, 5, 6, 9, 10, 11, 12, 13]
-    assert batch["labels"][0][trained].tolist() == one.input_ids[3:] + two.input_ids[2:]
-    assert batch["position_ids"][0].tolist() == [*range(7), *range(7), *[0] * 18]
+    batch = packing.Collator(0, 20)(list(packing.Sequences([[one, two]])))
+    assert batch["predicting"].tolist() == [2, 3, 4, 5, 8, 9, 10, 11, 12]  # each position before one with loss
+    assert batch["targets"].tolist() == one.input_ids[3:] + two.input_ids[2:]
+    assert batch["position_ids"][0].tolist() == [*range(7), *range(25)]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +58,7 @@ def model(tiny_base: Path) -> torch.nn.Module:
 
 @torch.no_grad()
 def logits(model: torch.nn.Module, rows: list[list[Example]], length: int | None = None) -> torch.Tensor:
-    batch = packing.Collator(0, length)([packing.sequence(row) for row in rows])
+    batch = packing.Collator(0, length)(list(packing.Sequences(rows)))
     found: torch.Tensor = model(
         input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False
     ).logits

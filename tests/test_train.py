@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from datasets import Dataset
 from peft import PeftModel
 
-from copywriter import canonical, device, model, packing, params, paths, records, state, trainer
+from copywriter import canonical, device, lora, model, packing, params, paths, records, state, trainer
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
 from stages import train_qlora
@@ -49,7 +48,7 @@ def examples(folder: Path, p: params.Params, count: int = 24) -> list[Example]:
 
 def adapted(folder: Path, p: params.Params) -> PeftModel:
     """A model with an adapter that adds something: B is random, not 0."""
-    peft_model = trainer.with_adapter(model.load_base(folder, p.quantization, torch.float32, CPU), p)
+    peft_model = lora.with_adapter(model.load_base(folder, p.quantization, torch.float32, CPU), p)
     generator = torch.Generator().manual_seed(5)
     for name, parameter in peft_model.named_parameters():
         if "lora_B" in name:
@@ -61,17 +60,20 @@ def gradients(room: Path, p: params.Params, rows: list[list[Example]]) -> tuple[
     """Loss and all adapter gradients of one optimizer step over the sequences, as the trainer accumulates them."""
     peft_model = adapted(room / "models/base", p)
     tokenizer = load_tokenizer(room / "models/base")
-    data = Dataset.from_list([packing.sequence(one) for one in rows])
+    data = packing.Sequences(rows)
     training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
     peft_model.train()
-    micro = [data.select(range(at, at + p.micro_batch_size)) for at in range(0, len(rows), p.micro_batch_size)]
-    batches = [training.data_collator(list(one)) for one in micro]
+    sequences = list(data)
+    micro = [sequences[at : at + p.micro_batch_size] for at in range(0, len(rows), p.micro_batch_size)]
+    batches = [training.data_collator(one) for one in micro]
     _, tokens = training.get_batch_samples(iter(batches), len(batches), CPU)
     training.current_gradient_accumulation_steps = len(batches)
     losses = [training.training_step(peft_model, batch, tokens) for batch in batches]
     loss = float(torch.stack(losses).sum())
-    found = [one.grad.flatten() for one in peft_model.parameters() if one.requires_grad and one.grad is not None]
-    return loss, torch.cat(found)
+    total = training.step.weights.grad
+    assert total is not None
+    weights = [one for name, one in peft_model.named_parameters() if "lora_" in name]  # views of the one flat tensor
+    return loss, torch.cat([total[one.storage_offset() :][: one.numel()] for one in weights])
 
 
 def reference(room: Path, p: params.Params, rows: list[Example]) -> tuple[float, torch.Tensor]:
@@ -196,7 +198,7 @@ def test_eval_loss_weighs_tokens_not_batches(room: Path) -> None:
     p = prepare(room, micro_batch_size=1, epochs=1, lora__dropout=0.0)
     rows = examples(room / "models/base", p, 12)
     peft_model = adapted(room / "models/base", p)
-    data = Dataset.from_list([packing.sequence([row]) for row in rows])
+    data = packing.Sequences([[row] for row in rows])
     tokenizer = load_tokenizer(room / "models/base")
     training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
     assert training.evaluate()["eval_loss"] == pytest.approx(reference(room, p, rows)[0], rel=1e-5)
@@ -298,7 +300,7 @@ def test_offline_wandb_receives_the_curves(room: Path, monkeypatch: pytest.Monke
 def test_an_unknown_target_module_lists_the_models_own(room: Path) -> None:
     p = changed(**SMALL, lora__target_modules=["query"])
     with pytest.raises(UserError, match="q_proj"):
-        trainer.with_adapter(model.load_base(room / "models/base", "none", torch.float32, CPU), p)
+        lora.with_adapter(model.load_base(room / "models/base", "none", torch.float32, CPU), p)
 
 
 def test_a_gpu_that_torch_cannot_use_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

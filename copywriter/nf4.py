@@ -1,0 +1,96 @@
+"""Products with bitsandbytes' 4-bit weights, as operations that a compiler calls and never looks into.
+
+It would take the dequantized weights of the forward pass for those of the backward pass and keep them in between: the
+memory that 4 bits save.
+"""
+
+from typing import Any, cast
+
+import torch
+from bitsandbytes.nn.modules import Linear4bit
+
+_Tensor = torch.Tensor
+
+
+def holds(layer: torch.nn.Module) -> bool:
+    """Whether the layer's weights are such that `product` takes them."""
+    state = getattr(getattr(layer, "weight", None), "quant_state", None)
+    return isinstance(layer, Linear4bit) and state is not None and state.nested and layer.weight.device.type == "cuda"
+
+
+def product(x: _Tensor, layer: Any) -> _Tensor:
+    """x W^T + bias in x's number format; x (..., in). The gradient goes to x alone."""
+    state = layer.weight.quant_state
+    nested = state.state2
+    result = cast(
+        _Tensor,
+        _product(
+            x, layer.weight, state.absmax, state.offset, nested.absmax, nested.code, list(state.shape), state.blocksize
+        ),
+    )
+    return result if layer.bias is None else result + layer.bias.to(x.dtype)
+
+
+def _dense(
+    packed: _Tensor,
+    absmax: _Tensor,
+    offset: _Tensor,
+    outer_absmax: _Tensor,
+    outer_code: _Tensor,
+    shape: list[int],
+    block: int,
+    dtype: torch.dtype,
+) -> _Tensor:
+    library: Any = torch.ops.bitsandbytes
+    scales = library.dequantize_blockwise(absmax, outer_absmax, outer_code, 256, torch.float32) + offset
+    return cast(_Tensor, library.dequantize_4bit(packed, scales, block, "nf4", shape, dtype))
+
+
+@torch.library.custom_op("copywriter::nf4_product", mutates_args=())
+def _product(
+    x: _Tensor,
+    packed: _Tensor,
+    absmax: _Tensor,
+    offset: _Tensor,
+    outer_absmax: _Tensor,
+    outer_code: _Tensor,
+    shape: list[int],
+    block: int,
+) -> _Tensor:
+    return x @ _dense(packed, absmax, offset, outer_absmax, outer_code, shape, block, x.dtype).T
+
+
+@torch.library.custom_op("copywriter::nf4_product_back", mutates_args=())
+def _product_back(
+    gradient: _Tensor,
+    packed: _Tensor,
+    absmax: _Tensor,
+    offset: _Tensor,
+    outer_absmax: _Tensor,
+    outer_code: _Tensor,
+    shape: list[int],
+    block: int,
+) -> _Tensor:
+    return gradient @ _dense(packed, absmax, offset, outer_absmax, outer_code, shape, block, gradient.dtype)
+
+
+@_product.register_fake
+def _(x: _Tensor, *weight: Any) -> _Tensor:
+    return x.new_empty(*x.shape[:-1], weight[-2][0])
+
+
+@_product_back.register_fake
+def _(gradient: _Tensor, *weight: Any) -> _Tensor:
+    return gradient.new_empty(*gradient.shape[:-1], weight[-2][1])
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: _Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:6])
+    ctx.shape, ctx.block = inputs[6:]
+
+
+def _backward(ctx: Any, gradient: _Tensor) -> tuple[_Tensor | None, ...]:
+    return _product_back(gradient, *ctx.saved_tensors, ctx.shape, ctx.block), *[None] * 7
+
+
+_product.register_autograd(_backward, setup_context=_keep)

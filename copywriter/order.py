@@ -1,0 +1,46 @@
+"""Which sequences each optimizer step sees: decided by (seed, epoch) alone, whatever number of GPUs shares the work."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class EpochOrder(Sampler[list[int]]):
+    """Batches of sequence numbers for one process, a micro-batch each; every optimizer step has the same number.
+
+    A step takes the next `batch_size` sequences of the epoch's permutation, dealt in runs of `micro_batch_size` to the
+    processes in turn. What lacks at the end of an epoch is left empty: no sequence comes twice.
+    """
+
+    def __init__(
+        self, sequences: int, batch_size: int, micro_batch_size: int, seed: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        self._sequences = sequences
+        self._batch_size = batch_size
+        self._micro_batch_size = micro_batch_size
+        self._seed = seed
+        self._rank = rank
+        self._processes = processes
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Says which epoch the next iteration is, counted from 0."""
+        self.epoch = epoch
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in an epoch."""
+        return -(-self._sequences // self._batch_size)
+
+    def __len__(self) -> int:
+        return self.steps * (self._batch_size // (self._micro_batch_size * self._processes))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.random.default_rng([self._seed, self.epoch]).permutation(self._sequences).tolist()
+        for start in range(0, self._sequences, self._batch_size):
+            step = order[start : start + self._batch_size]
+            for at in range(
+                self._rank * self._micro_batch_size, self._batch_size, self._micro_batch_size * self._processes
+            ):
+                yield step[at : at + self._micro_batch_size]

@@ -1,0 +1,170 @@
+"""What happens to a batch: loss and gradients of the adapter, on CUDA compiled and launched as one graph."""
+
+import os
+import shutil
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from copywriter import attention, loss
+from copywriter.graph import Batch, Replay
+from copywriter.lora import FlatAdapter
+from copywriter.params import Params
+from copywriter.stage import UserError
+
+_WORTH_COMPILING = 200  # optimizer steps an epoch; it takes about 20 s and saves about 30 ms a step
+
+
+class Step:
+    """Gradients and losses of batches of copywriter.packing.Collator, for one adapter."""
+
+    def __init__(
+        self,
+        model: PeftModel,
+        params: Params,
+        dtype: torch.dtype,
+        accelerator: Accelerator,
+        device: torch.device,
+        steps: int,
+    ) -> None:
+        """`dtype`: what the model computes in; `steps`: in an epoch, which decides whether compiling is worth it."""
+        self._model = model.train()  # all of its modules: a loaded base is in evaluation mode
+        self._device = device
+        self._scaler = getattr(accelerator, "scaler", None)
+        self._accelerator = accelerator
+        self._adapter = FlatAdapter(model, dtype)
+        self.weights = self._adapter.weights
+        base = cast(PreTrainedModel, model.get_base_model())
+        fixed_shapes = params.packing and device.type == "cuda"
+        self._captures = fixed_shapes and params.cuda_graph and self._scaler is None
+        self._slower_because = _obstacle(params, device, steps)
+        self._compiled = fixed_shapes and self._slower_because is None
+        self._windows = attention.windows(base)
+        if self._compiled:
+            attention.use(base)
+            _compile(base)
+        _write_nll_into_forward(base, self._compiled)
+        self._training: Replay | None = None
+        self._measuring: Replay | None = None
+
+    def __str__(self) -> str:
+        """How a step is computed, and why not faster."""
+        ways = ["compiled"] * self._compiled + ["one CUDA graph"] * self._captures
+        return ", ".join(ways or ["eager"]) + (f" ({self._slower_because})" if self._slower_because else "")
+
+    def gradients(self, batch: Batch, tokens: torch.Tensor | int | None) -> torch.Tensor:
+        """Adds the batch's gradients to those of `weights`; its summed loss over `tokens`, detached."""
+        if not self._model.training:
+            self._model.train()
+        batch = self._placed(batch) | {"tokens": torch.as_tensor(tokens, device=self._device)}
+        if not self._captures:
+            return self._gradients(batch)
+        if self._training is None:
+            waiting = cast(torch.Tensor, self.weights.grad).clone()
+            self._training = Replay(self._gradients, batch)
+            cast(torch.Tensor, self.weights.grad).copy_(waiting)
+        return self._training(batch) if self._training.fits(batch) else self._gradients(batch)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Summed negative log-likelihood of the batch's completion tokens, and how many they are: float64 (2)."""
+        if self._model.training:
+            self._model.eval()
+        batch = self._placed(batch)
+        if not self._captures:
+            return self._measure(batch)
+        if self._measuring is None:
+            self._measuring = Replay(self._measure, batch)
+        return self._measuring(batch) if self._measuring.fits(batch) else self._measure(batch)
+
+    def exchange(self) -> None:
+        """Adds up the gradients of all processes."""
+        if self._accelerator.num_processes > 1:
+            torch.distributed.all_reduce(cast(torch.Tensor, self.weights.grad))
+
+    def clip(self, most: float) -> torch.Tensor:
+        """Scales the gradient down to the norm `most`; the norm that it had."""
+        gradient = cast(torch.Tensor, self.weights.grad)
+        norm = torch.linalg.vector_norm(gradient)
+        if most != float("inf"):
+            gradient.mul_((most / (norm + 1e-6)).clamp(max=1.0))
+        return cast(torch.Tensor, norm)
+
+    def forget(self, set_to_none: bool = True) -> None:
+        """Zeroes the gradient, which keeps its place: a graph writes there."""
+        cast(torch.Tensor, self.weights.grad).zero_()
+
+    def _placed(self, batch: Batch) -> Batch:
+        placed = {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
+        if self._compiled:  # all sequences one after the other, as one
+            placed |= {name: placed[name].view(1, -1) for name in ("input_ids", "position_ids")}
+        return placed
+
+    def _gradients(self, batch: Batch) -> torch.Tensor:
+        self._adapter.refresh()
+        result = self._nll(batch) / batch["tokens"]
+        (self._scaler.scale(result) if self._scaler else result).backward()
+        self._adapter.collect()
+        return result.detach()
+
+    @torch.no_grad()
+    def _measure(self, batch: Batch) -> torch.Tensor:
+        self._adapter.refresh()
+        tokens = batch["targets"].ne(loss.IGNORED).sum()
+        return torch.stack([self._nll(batch).double(), tokens.double()])
+
+    def _nll(self, batch: Batch) -> torch.Tensor:
+        inputs: dict[str, Any] = {name: tensor for name, tensor in batch.items() if name != "tokens"}
+        if self._compiled:
+            inputs["row_masks"] = attention.masks(batch["position_ids"], self._windows)
+        return cast(torch.Tensor, self._model(**inputs))
+
+
+def _obstacle(params: Params, device: torch.device, steps: int) -> str | None:
+    """Why a step is not compiled. By steps of an epoch, not of the run: one that is extended must keep its bits."""
+    if device.type != "cuda":
+        return "not on CUDA"
+    for reason, true in {
+        "compile is false": params.compile is False,
+        "packing is false": not params.packing,
+        "activations are checkpointed": params.gradient_checkpointing,
+        "the card is older than Ampere": torch.cuda.get_device_capability(device) < (8, 0),
+        "there is no C compiler": not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")),
+        f"{steps} steps an epoch would not earn it back": params.compile == "auto" and steps < _WORTH_COMPILING,
+    }.items():
+        if true:
+            return f"not compiled: {reason}"
+    return None
+
+
+def _compile(model: PreTrainedModel) -> None:
+    """Compiles each transformer block: they share one compilation, and a graph needs nothing around them."""
+    torch.compiler.reset()  # compilations of an earlier run in this process count against a limit
+    torch._functorch.config.autograd_cache_allow_custom_autograd_functions = True
+    model.enable_input_require_grads()  # type: ignore[no-untyped-call] # or the first block is a compilation of its own
+    for layer in cast(Any, model).model.layers:
+        layer.compile(dynamic=False, fullgraph=True)
+
+
+def _write_nll_into_forward(model: PreTrainedModel, compiled: bool) -> None:
+    """Makes the model's forward pass the summed loss of a collated batch: it goes through PEFT's own forward."""
+    if getattr(model.config.get_text_config(), "final_logit_softcapping", None):
+        raise UserError(
+            f"{model.config.model_type} caps its logits, which the loss here does not; choose another model"
+        )
+    backbone: Any = model.base_model
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+
+    def forward(
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        predicting: torch.Tensor,
+        targets: torch.Tensor,
+        **rows: Any,
+    ) -> torch.Tensor:
+        hidden = backbone(input_ids=input_ids, position_ids=position_ids, use_cache=False, **rows).last_hidden_state
+        return loss.nll(hidden.flatten(0, -2).index_select(0, predicting), head.weight, targets, compiled)
+
+    model.forward = forward
