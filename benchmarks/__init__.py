@@ -1,0 +1,1 @@
+"""Speed on stated work, peers beside it, both sides in one run."""

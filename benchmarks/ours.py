@@ -1,0 +1,44 @@
+"""This project's own trainer, put together as stages/train_qlora.py does."""
+
+from typing import Any
+
+from transformers import Trainer
+
+from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, MAX_PROMPT, ROOT, SEED, Job, Side
+from copywriter import device, lora, model, params
+from copywriter.prompt import Example, load_tokenizer
+from copywriter.trainer import QloraTrainer
+from stages.train_qlora import sequences
+
+_NEVER = 10**6  # epochs or steps; the clock ends the training
+
+
+def ours(side: Side, job: Job, examples: list[Example]) -> Trainer:
+    """The trainer on packed rows, by params.yaml but for what every side shares and what the side changes."""
+    processor = device.choose()
+    dtype = device.dtype("auto", processor)
+    p = params.load(ROOT / "params.yaml")
+    given: dict[str, Any] = {
+        "seed": SEED,
+        "max_length": MAX_LENGTH,
+        "max_prompt_length": MAX_PROMPT,
+        "batch_size": job.micro,
+        "micro_batch_size": job.micro,
+        "learning_rate": LEARNING_RATE,
+        "quantization": side.quantization,
+        "lora": p.lora.model_copy(update={**LORA, "dropout": side.dropout, "target_modules": "all-linear"}),
+        "packing": True,
+        "compile": True,
+        "gradient_checkpointing": False,
+        "epochs": _NEVER,
+        "save_steps": _NEVER,
+        "eval_steps": _NEVER,
+        "log_steps": 10,
+    }
+    p = p.model_copy(update=given | side.changes)
+    base = model.load_base(job.weights, p.quantization, dtype, processor)
+    if model.keeps_dense(p.dequantize, job.weights, processor):
+        base = model.dequantized(base)
+    adapted = lora.with_adapter(base, p)
+    train, validation = sequences(examples, p), sequences(examples[:1], p)
+    return QloraTrainer(adapted, load_tokenizer(job.weights), p, train, validation, job.folder, dtype)

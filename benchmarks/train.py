@@ -1,0 +1,146 @@
+"""Training speed of this project beside its peers', on the same rows and device: `python -m benchmarks.train`.
+
+Writes table.md, results.json, each side's log and the kernels that fill its steps to --out.
+"""
+
+import argparse
+import datetime
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.process import result_of
+from benchmarks.report import Record
+from benchmarks.shapes import SHAPES
+from benchmarks.sides import BATCH, ROOT, SIDES, Job, Side
+
+_GUARD = 0.9  # of the device's memory, as predicted, may a larger batch take
+
+
+class Bench:
+    """Measures one side after another, each in its own process, within the run's time."""
+
+    def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
+        self._options, self._scratch = options, scratch
+        self._end = time.monotonic() + (options.total or 540 * len(options.shapes))
+
+    def prepare(self, shape: str) -> Record:
+        """Makes a shape's weights; what is known of it and of the device. SystemExit when that fails."""
+        facts = result_of(
+            "benchmarks.prepare", self._job(shape, "", BATCH), self._log(f"{shape}-prepare"), self._left()
+        )
+        if "failed" in facts:
+            raise SystemExit(f"benchmarks.train: {shape} could not be prepared: {facts['failed']}")
+        return facts
+
+    def measure(self, shape: str, side: Side, micro: int = BATCH) -> Record:
+        """A side's result at `micro` sequences a batch, or why there is none."""
+        limit = min(self._options.limit, self._left())
+        result: Record = {"failed": "left out: the run's time is used up (--total)"}
+        if limit > 20:
+            print(f"{shape}: {side.name}, batch {micro}", file=sys.stderr, flush=True)
+            log = self._log(f"{shape}-{side.name}")
+            result = result_of("benchmarks.worker", self._job(shape, side.name, micro), log, limit)
+        return {"shape": shape, "side": side.name, "micro": micro, **result}
+
+    def largest(self, shape: str, side: Side, facts: Record, smaller: Record) -> Record:
+        """The result at the largest batch that fits: BATCH times a power of two.
+
+        `smaller`, a result at BATCH, predicts how far it may be doubled under the guard; then it is halved while
+        memory is what it fails for. That is one attempt most of the time, and an attempt costs a minute.
+        """
+        micro = 2 * BATCH
+        if facts["memory_gib"] and smaller.get("reserved_gib"):
+            weights = 2 * facts["parameters"] / 2**30
+            one = max(smaller["reserved_gib"] - weights, 0.1) / BATCH
+            while weights + one * 2 * micro < _GUARD * facts["memory_gib"]:
+                micro *= 2
+        result = self.measure(shape, side, micro)
+        while "memory" in result.get("failed", "").lower() and "rate" not in result and micro > 2 * BATCH:
+            micro //= 2
+            result = self.measure(shape, side, micro)
+        return result
+
+    def _left(self) -> float:
+        return self._end - time.monotonic()
+
+    def _log(self, name: str) -> Path:
+        return Path(self._options.out) / f"{name}.log"
+
+    def _job(self, shape: str, side: str, micro: int) -> Job:
+        given, name = self._options, f"{shape}-{side or 'prepare'}-{micro}"
+        return Job(
+            shape=shape,
+            side=side,
+            tiny=given.tiny,
+            weights=self._scratch / shape,
+            folder=self._scratch / name,
+            result=self._scratch / f"{name}.json",
+            kernels=given.out / f"{shape}-{side}-kernels.txt",
+            rows=given.rows,
+            micro=micro,
+            warmup=given.warmup,
+            steps=given.steps,
+            seconds=given.seconds,
+            apart=1 if given.tiny else 5,
+            profiled=1 if given.tiny else 2,
+            started=time.monotonic(),
+        )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs every side of every shape, writes after each, and prints the table last."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _options(given)
+    options.out.mkdir(parents=True, exist_ok=True)
+    run: Record = {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": shlex.join(["python", "-m", "benchmarks.train", *given]),
+        "rows": options.rows,
+        "warmup": options.warmup,
+        "shapes": {},
+        "results": [],
+    }
+    text = ""
+    with tempfile.TemporaryDirectory(prefix="copywriter-benchmark-") as scratch:
+        bench = Bench(options, Path(scratch))
+        for shape in options.shapes:
+            facts = run["shapes"][shape] = bench.prepare(shape)
+            for side in [SIDES[name] for name in options.sides]:
+                if side.largest:
+                    known = [one for one in run["results"] if (one["shape"], one["side"]) == (shape, "ours-dense")]
+                    result = bench.largest(shape, side, facts, known[0] if known else bench.measure(shape, side))
+                else:
+                    result = bench.measure(shape, side)
+                run["results"].append(result)
+                text = report.write(run, options.out)
+            shutil.rmtree(Path(scratch) / shape)
+    print(text)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=__doc__)
+    default = [side.name for side in SIDES.values() if side.default]
+    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=["llama-3.2-1b"])
+    parser.add_argument(
+        "--sides", nargs="+", choices=list(SIDES), default=default, metavar="NAME", help=", ".join(SIDES)
+    )
+    parser.add_argument("--steps", type=int, default=10**6, help="time at most so many steps a side")
+    parser.add_argument("--seconds", type=float, default=15, help="start no further timed step after so long")
+    parser.add_argument("--warmup", type=int, default=8, help="steps before the clock starts")
+    parser.add_argument("--rows", type=int, default=32000)
+    parser.add_argument("--limit", type=float, default=150, help="seconds that one side may take, set-up included")
+    parser.add_argument("--total", type=float, help="seconds that the run may take; 540 a shape")
+    parser.add_argument("--tiny", action="store_true", help="toy shapes, to try this out on a CPU")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "benchmarks" / "train")
+    options = parser.parse_args(arguments)
+    options.out = options.out.resolve()
+    return options
+
+
+if __name__ == "__main__":
+    main()
