@@ -28,16 +28,15 @@ def use(model: PreTrainedModel) -> None:
 def masks(position_ids: torch.Tensor, windows: set[int | None]) -> Masks:
     """Which blocks of tokens each block attends to, for positions (1, tokens) that restart at every row."""
     positions = position_ids[0]
-    tokens = torch.arange(len(positions), device=positions.device)
-    row = positions.eq(0).cumsum(0)
-    first = (tokens - positions)[::BLOCK] // BLOCK  # the block in which the row of a block's first token begins
+    begins = (torch.arange(len(positions), device=positions.device) - positions).to(torch.int32)  # of a token's row
+    first = begins[::BLOCK] // BLOCK  # the block in which the row of a block's first token begins
     block = torch.arange(len(first), device=positions.device)
     count = (block - first + 1).to(torch.int32)
     indices = (first[:, None] + block).clamp(max=len(first) - 1).to(torch.int32)
     shape = (len(positions), len(positions))
     return {
         window: BlockMask.from_kv_blocks(
-            count[None, None], indices[None, None], BLOCK_SIZE=BLOCK, mask_mod=_sees(row, window), seq_lengths=shape
+            count[None, None], indices[None, None], BLOCK_SIZE=BLOCK, mask_mod=_sees(begins, window), seq_lengths=shape
         )
         for window in windows
     }
@@ -49,9 +48,9 @@ def windows(model: PreTrainedModel) -> set[int | None]:
     return {getattr(one, "sliding_window", None) for one in attentions}
 
 
-def _sees(row: torch.Tensor, window: int | None) -> Callable[..., torch.Tensor]:
+def _sees(begins: torch.Tensor, window: int | None) -> Callable[..., torch.Tensor]:
     def mask(batch: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-        seen = (row[query] == row[key]) & (query >= key)
+        seen = (key <= query) & (key >= begins[query])
         return seen if window is None else seen & (query - key < window)
 
     return mask
