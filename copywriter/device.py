@@ -46,6 +46,12 @@ def dtype(precision: str, device: torch.device) -> torch.dtype:
     return DTYPES[precision]
 
 
+def check_format(model_type: str, dtype: torch.dtype) -> None:
+    """Raises UserError where the model's activations exceed the largest number of `dtype`: Gemma's in fp16."""
+    if model_type.startswith("gemma") and dtype is torch.float16:
+        raise UserError(f"{model_type} overflows in fp16; set precision: fp32, or use a card with bf16")
+
+
 def name(device: torch.device) -> str:
     """What a person calls the processor."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "this CPU"

@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from copywriter import nf4
+from copywriter import int8, nf4
 from copywriter.params import Params
 from copywriter.stage import UserError
 
@@ -51,7 +51,7 @@ class FlatAdapter:
 
     def __init__(self, model: PeftModel, dtype: torch.dtype) -> None:
         """Takes the LoRA layers of `model` over: from now on they compute in `dtype`, in groups that share an input."""
-        grouped = list(_grouped(model))
+        grouped = list(grouped_layers(model))
         factors: list[list[torch.nn.Parameter]] = [
             *([one.lora_A[_NAME].weight for one in layers] for layers in grouped),  # A: (r, in)
             *([one.lora_B[_NAME].weight for one in layers] for layers in grouped),  # B: (out, r)
@@ -229,11 +229,13 @@ def _join(groups: Sequence[Group], b: torch.Tensor) -> tuple[torch.Tensor | None
 
 
 def _base(layer: Any, x: torch.Tensor) -> torch.Tensor:
-    product = nf4.product(x, layer) if nf4.holds(layer) else layer(x)
-    return cast(torch.Tensor, product)
+    for kind in (nf4, int8):
+        if kind.holds(layer):
+            return cast(torch.Tensor, kind.product(x, layer))
+    return cast(torch.Tensor, layer(x))
 
 
-def _grouped(model: PeftModel) -> Iterator[list[Any]]:
+def grouped_layers(model: PeftModel) -> Iterator[list[Any]]:
     """The LoRA layers in the order of the model, those with a common input together."""
     for parent in model.modules():
         if isinstance(parent, LoraLayer):

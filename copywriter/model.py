@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 from transformers.utils import logging as transformers_logging
 
 from copywriter import canonical, paths, stage
+from copywriter.device import check_format
 from copywriter.stage import UserError
 
 RECEIPT = "receipt.json"
@@ -20,7 +21,8 @@ PIN = "pin.json"
 
 def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """The base model for training: its linear layers at `quantization`, the rest in `dtype`."""
-    stage.existing(weights / "config.json", "dvc repro fetch_model")
+    config_file = stage.existing(weights / "config.json", "dvc repro fetch_model")
+    check_format(json.loads(config_file.read_text())["model_type"], dtype)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     config = None

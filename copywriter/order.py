@@ -5,6 +5,22 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+from copywriter.stage import UserError
+
+
+def micro_batch(batch_size: int, most: int, processes: int) -> int:
+    """Sequences at once in one process: at most `most`, and so many that each process gets an equal share of a batch.
+
+    UserError when a batch has no equal shares: a process without work would make the others wait for nothing.
+    """
+    share, rest = divmod(batch_size, processes)
+    if rest:
+        raise UserError(
+            f"batch_size {batch_size} cannot be dealt equally to {processes} processes; make it a multiple of "
+            f"{processes}, or use fewer GPUs (CUDA_VISIBLE_DEVICES=0 for the first alone)"
+        )
+    return max(size for size in range(1, min(share, most) + 1) if share % size == 0)
+
 
 class EpochOrder(Sampler[list[int]]):
     """Batches of sequence numbers for one process, a micro-batch each; every optimizer step has the same number.
@@ -16,6 +32,8 @@ class EpochOrder(Sampler[list[int]]):
     def __init__(
         self, sequences: int, batch_size: int, micro_batch_size: int, seed: int, rank: int = 0, processes: int = 1
     ) -> None:
+        if batch_size % (micro_batch_size * processes):
+            raise ValueError(f"{processes} processes x {micro_batch_size} sequences do not divide {batch_size}")
         self._sequences = sequences
         self._batch_size = batch_size
         self._micro_batch_size = micro_batch_size

@@ -1,6 +1,6 @@
 """Short rows side by side in sequences of a fixed length, and the tensors that keep them from seeing each other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -41,23 +41,31 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 class Sequences:
-    """Sequences of one or more examples, in memory as flat arrays."""
+    """Sequences of one or more examples, in memory as flat arrays.
 
-    def __init__(self, groups: Sequence[Sequence[Example]]) -> None:
-        """One sequence for each group, its examples side by side."""
+    Of every token: input_ids, labels, positions. Of every example, side by side as the tokens are: numbers, lengths and
+    prompts (both in tokens). Of every sequence: trained_tokens.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[Example]], numbers: Sequence[Sequence[int]] | None = None) -> None:
+        """One sequence for each group, its examples side by side; `numbers`: what they are called, in order without."""
         examples = [example for group in groups for example in group]
         rows = [len(group) for group in groups]
-        lengths = np.array([len(example.input_ids) for example in examples])
-        prompts = np.array([example.prompt_length for example in examples])
-        self._input_ids = np.fromiter(chain.from_iterable(one.input_ids for one in examples), np.int32, lengths.sum())
+        self.numbers = np.array(range(len(examples)) if numbers is None else list(chain.from_iterable(numbers)))
+        self.lengths = lengths = np.array([len(example.input_ids) for example in examples])
+        self.prompts = np.array([example.prompt_length for example in examples])
+        self.input_ids = np.fromiter(chain.from_iterable(one.input_ids for one in examples), np.int32, lengths.sum())
         starts = np.repeat(lengths.cumsum() - lengths, lengths)
-        self._positions = (np.arange(len(starts)) - starts).astype(np.int32)
-        self._labels = np.where(self._positions < np.repeat(prompts, lengths), IGNORED, self._input_ids)
+        self.positions = (np.arange(len(starts)) - starts).astype(np.int32)
+        self.labels = np.where(self.positions < np.repeat(self.prompts, lengths), IGNORED, self.input_ids)
         self._ends = lengths.cumsum()[np.cumsum(rows) - 1]
-        self.trained_tokens = np.diff((self._labels != IGNORED).cumsum()[self._ends - 1], prepend=0)
+        self.trained_tokens = np.diff((self.labels != IGNORED).cumsum()[self._ends - 1], prepend=0)
 
     def __len__(self) -> int:
         return len(self._ends)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[number] for number in range(len(self)))
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         """ids, labels (completion tokens only) and positions, which restart at each example."""
@@ -65,9 +73,9 @@ class Sequences:
             raise IndexError(number)
         part = slice(self._ends[number - 1] if number else 0, self._ends[number])
         return {
-            "input_ids": self._input_ids[part],
-            "labels": self._labels[part],
-            "position_ids": self._positions[part],
+            "input_ids": self.input_ids[part],
+            "labels": self.labels[part],
+            "position_ids": self.positions[part],
         }
 
 

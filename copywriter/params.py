@@ -94,6 +94,7 @@ class Params(Section):
     cuda_graph: bool
     compile: Literal["auto"] | bool
     gradient_checkpointing: bool
+    fit: Literal["auto", "stop"]
     save_steps: Count
     eval_steps: Count
     log_steps: Count

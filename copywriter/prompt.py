@@ -23,6 +23,11 @@ def load_tokenizer(weights: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def tokenizer_files(weights: Path) -> list[Path]:
+    """The files beside the weights that make the tokenizer, its chat template among them."""
+    return sorted([*weights.glob("*token*"), *weights.glob("chat_template.jinja")])
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One training row: the prompt's ids, then the completion's, the last of which is the end token."""
@@ -112,25 +117,34 @@ class Prompter:
         return ids
 
     def _completions(self, descriptions: Sequence[str]) -> list[tuple[list[int], bool]]:
+        if not descriptions:
+            return []
         room = self._max_response_length - 1  # the end token is always trained
         texts = [self._plain(text) for text in descriptions]
-        completions = []
-        for text, ids in zip(texts, self._encode(texts), strict=True):
-            cut = len(ids) > room
-            completions.append(((self._cut(text, room) if cut else ids) + [self.end], cut))
-        return completions
+        encoded = self.tokenizer(texts, add_special_tokens=False)
+        completions: list[list[int]] = list(encoded["input_ids"])
+        long = [row for row, ids in enumerate(completions) if len(ids) > room]
+        starts = [encoded.token_to_chars(row, room).start for row in long]
+        for row, ids in zip(long, self._cut([texts[row] for row in long], starts, room), strict=True):
+            completions[row] = ids
+        cut = set(long)
+        return [([*ids, self.end], row in cut) for row, ids in enumerate(completions)]
 
-    def _cut(self, text: str, room: int) -> list[int]:
-        """The ids of the longest run of whole words from the start of `text` that takes at most `room` tokens."""
-        offsets = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        end = offsets[room][0]
-        if not text[end : end + 1].isspace() and not text[end - 1 : end].isspace():
-            end = text.rfind(" ", 0, end) if " " in text[:end] else end
-        ids = self._encode([text[:end].rstrip()])[0]
-        while len(ids) > room:  # a text's end may take more tokens alone than within the longer text
-            end = text.rfind(" ", 0, end) if " " in text[:end] else end - 1
-            ids = self._encode([text[:end].rstrip()])[0]
-        return ids
+    def _cut(self, texts: list[str], starts: list[int], room: int) -> list[list[int]]:
+        """For each text the ids of the longest run of whole words from its start that takes at most `room` tokens.
+
+        `starts`: the character at which the first token without room begins.
+        """
+        ends = []
+        for text, end in zip(texts, starts, strict=True):
+            inside = not text[end : end + 1].isspace() and not text[end - 1 : end].isspace()
+            ends.append(text.rfind(" ", 0, end) if inside and " " in text[:end] else end)
+        found = self._encode([text[:end].rstrip() for text, end in zip(texts, ends, strict=True)])
+        for row, (text, end) in enumerate(zip(texts, ends, strict=True)):
+            while len(found[row]) > room:  # a text's end may take more tokens alone than within the longer text
+                end = text.rfind(" ", 0, end) if " " in text[:end] else end - 1
+                found[row] = self._encode([text[:end].rstrip()])[0]
+        return found
 
 
 def _frame(tokenizer: PreTrainedTokenizerBase, plain: str) -> tuple[str, str]:

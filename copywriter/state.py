@@ -83,11 +83,12 @@ def _start_time(pid: int) -> str | None:
 
 
 def _whole_checkpoints(folder: Path) -> list[Path]:
-    found = [one for one in folder.glob("checkpoint-*") if _is_whole(one)]
+    found = [one for one in folder.glob("checkpoint-*") if is_whole(one)]
     return sorted(found, key=lambda one: int(one.name.split("-")[1]))
 
 
-def _is_whole(checkpoint: Path) -> bool:
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint has all its files, in the sizes that they had when it was declared complete."""
     try:
         return bool(json.loads((checkpoint / _WHOLE).read_text()) == _sizes(checkpoint))
     except (OSError, ValueError):

@@ -7,9 +7,10 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator
 from peft import PeftModel
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 from transformers import PreTrainedModel
 
-from copywriter import attention, loss
+from copywriter import attention, loss, paths
 from copywriter.graph import Batch, Replay
 from copywriter.lora import FlatAdapter
 from copywriter.params import Params
@@ -39,8 +40,10 @@ class Step:
         self.weights = self._adapter.weights
         base = cast(PreTrainedModel, model.get_base_model())
         fixed_shapes = params.packing and device.type == "cuda"
-        self._captures = fixed_shapes and params.cuda_graph and self._scaler is None
-        self._slower_because = _obstacle(params, device, steps)
+        # A checkpointed layer draws its dropout again, from a random state that a capture does not let it read.
+        draws_again = params.gradient_checkpointing and params.lora.dropout > 0
+        self._captures = fixed_shapes and params.cuda_graph and self._scaler is None and not draws_again
+        self._slower_because = obstacle(params, device, steps)
         self._compiled = fixed_shapes and self._slower_because is None
         self._windows = attention.windows(base)
         if self._compiled:
@@ -122,7 +125,7 @@ class Step:
         return cast(torch.Tensor, self._model(**inputs))
 
 
-def _obstacle(params: Params, device: torch.device, steps: int) -> str | None:
+def obstacle(params: Params, device: torch.device, steps: int) -> str | None:
     """Why a step is not compiled. By steps of an epoch, not of the run: one that is extended must keep its bits."""
     if device.type != "cuda":
         return "not on CUDA"
@@ -141,11 +144,18 @@ def _obstacle(params: Params, device: torch.device, steps: int) -> str | None:
 
 def _compile(model: PreTrainedModel) -> None:
     """Compiles each transformer block: they share one compilation, and a graph needs nothing around them."""
+    _keep_compilations()
     torch.compiler.reset()  # compilations of an earlier run in this process count against a limit
     torch._functorch.config.autograd_cache_allow_custom_autograd_functions = True
     model.enable_input_require_grads()  # type: ignore[no-untyped-call] # or the first block is a compilation of its own
     for layer in cast(Any, model).model.layers:
         layer.compile(dynamic=False, fullgraph=True)
+
+
+def _keep_compilations() -> None:
+    """Makes the next run find what this one compiles, under runs/compile; a folder that the user has set stays."""
+    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == default_cache_dir():  # its import sets it
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((paths.RUNS / "compile").resolve())  # Triton's lies within
 
 
 def _write_nll_into_forward(model: PreTrainedModel, compiled: bool) -> None:

@@ -1,15 +1,20 @@
 """What is seen of a run: TensorBoard, Weights & Biases, the curves as CSV, and a stop when the loss is no number."""
 
 import csv
+import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import torch
 from transformers import TrainerCallback
 from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 
-from copywriter import canonical
+from copywriter import canonical, paths
+from copywriter.packing import Sequences
+from copywriter.params import Params
 from copywriter.stage import UserError
 
 TRAIN_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
@@ -24,6 +29,58 @@ class StopOnNan(TrainerCallback):
         value = (logs or {}).get("loss")
         if value is not None and not torch.isfinite(torch.tensor(float(value))):
             raise UserError(f"the loss became {value} at step {state.global_step}; lower learning_rate and run again")
+
+
+class Speed(TrainerCallback):
+    """Writes runs/speed.json at the end of training: tokens a second, and seconds until the first step was done."""
+
+    def __init__(self, model: str, device: str, tokens: int) -> None:
+        """`tokens`: of an epoch, padding left out."""
+        self._of = {"model": model, "device": device}
+        self._tokens = tokens
+        self._first: tuple[int, float] | None = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Takes the time after the first step, which compiles and captures; the only one that is waited for."""
+        if self._first is None:
+            self._first = (state.global_step, _now())
+            self._setting_up = time.time() - psutil.Process().create_time()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Writes the file, unless there was but one step."""
+        if self._first is None or not state.is_world_process_zero or state.global_step == self._first[0]:
+            return
+        step, then = self._first
+        tokens = self._tokens * state.num_train_epochs * (state.global_step - step) / state.max_steps
+        measured = {
+            "tokens_per_second": round(tokens / (_now() - then)),
+            "seconds_to_first_step": round(self._setting_up, 1),
+        }
+        canonical.write_json(paths.SPEED, self._of | measured)
+
+
+def outlook(data: Sequences, params: Params, model: str, device: str) -> str:
+    """What training will take: steps, tokens and, where the last run had this model and device, the time."""
+    real, room = int(data.lengths.sum()), len(data) * params.max_length
+    steps = -(-len(data) // params.batch_size)
+    line = (
+        f"{params.epochs} epochs of {steps:,} steps; an epoch has {real:,} tokens, {data.trained_tokens.sum():,} of "
+        f"them trained, in {len(data):,} sequences that are {real / room:.0%} full"
+    )
+    try:
+        last = json.loads(paths.SPEED.read_text())
+        if (last["model"], last["device"]) == (model, device):
+            minutes = (last["seconds_to_first_step"] + params.epochs * real / last["tokens_per_second"]) / 60
+            line += f"; about {minutes:.1f} minutes, by the {last['tokens_per_second']:,} tokens/s of the last run"
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):  # none yet, or torn
+        pass
+    return line
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def trackers(names: Sequence[str], folder: Path, name: str) -> list[TrainerCallback]:

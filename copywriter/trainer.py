@@ -1,5 +1,6 @@
 """The trainer: TRL's SFTTrainer around a step of our own, and a validation loss over all tokens."""
 
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast_object_list, set_seed
 from datasets import Dataset
 from numpy.typing import NDArray
 from peft import PeftModel
@@ -18,6 +20,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from copywriter import loss, packing, state
 from copywriter.order import EpochOrder
 from copywriter.params import Params
+from copywriter.stage import UserError
 from copywriter.step import Step
 
 _SHAPES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
@@ -55,13 +58,14 @@ class QloraTrainer(SFTTrainer):
         # from a checkpoint equals one that was never interrupted.
         for parameter, exact in trained:
             parameter.data = exact
+        set_seed(params.seed, device_specific=True)  # each process draws a dropout of its own
         self._train, self._validation = train, validation
         pad_id = int(tokenizer.eos_token_id)
-        self.data_collator = self._measuring = packing.Collator(pad_id)
+        self.data_collator = self.measuring = packing.Collator(pad_id)
         if params.packing:
             shape = (pad_id, params.max_length, params.micro_batch_size)
             self.data_collator = packing.Collator(*shape, _room(train.trained_tokens, params.micro_batch_size))
-            self._measuring = packing.Collator(*shape, _needed(validation.trained_tokens, params.micro_batch_size))
+            self.measuring = packing.Collator(*shape, _needed(validation.trained_tokens, params.micro_batch_size))
         self._order = EpochOrder(
             len(train),
             params.batch_size,
@@ -77,11 +81,22 @@ class QloraTrainer(SFTTrainer):
 
     def fit(self) -> None:
         """Trains, from the newest whole checkpoint if there is one; validates before, on the way and at the end."""
-        checkpoint = state.last_whole(Path(str(self.args.output_dir)))
+        checkpoint = self._checkpoint()
         self.args.eval_on_start = checkpoint is None
         self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if not any(one["step"] == self.state.global_step and "eval_loss" in one for one in self.state.log_history):
             self.evaluate()
+
+    def _checkpoint(self) -> Path | None:
+        """The newest whole checkpoint, which the main process names to all."""
+        found = [state.last_whole(Path(str(self.args.output_dir))) if self.accelerator.is_main_process else None]
+        checkpoint = cast(list[Path | None], broadcast_object_list(found))[0]
+        if checkpoint and not state.is_whole(checkpoint):  # a host of its own disk has its random states alone
+            raise UserError(
+                f"{socket.gethostname()} does not see all of {checkpoint}; "
+                "set COPYWRITER_RUNS to a folder that all hosts share, or remove it to begin anew"
+            )
+        return checkpoint
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Micro-batches of this process in the order of copywriter.order."""
@@ -122,7 +137,7 @@ class QloraTrainer(SFTTrainer):
         sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         for start in range(0, len(sequences), size * processes):
             numbers = range(start + rank * size, min(start + (rank + 1) * size, len(sequences)))
-            sums += self.step.loss(self._measuring([sequences[number] for number in numbers]))
+            sums += self.step.loss(self.measuring([sequences[number] for number in numbers]))
         nll, tokens = self.accelerator.reduce(sums).tolist()
         metrics = {f"{metric_key_prefix}_loss": nll / tokens}
         self.log(dict(metrics))
@@ -151,7 +166,8 @@ class QloraTrainer(SFTTrainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
-        if self.is_world_process_zero():
+        self.accelerator.wait_for_everyone()  # each process has written its random state into it
+        if self.accelerator.is_main_process:
             state.mark_whole(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
 
 
@@ -188,11 +204,11 @@ class _NextEpoch(TrainerCallback):
 def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
     arguments = SFTConfig(
         output_dir=str(folder),
+        use_cpu=not torch.cuda.is_available(),
         seed=params.seed,
         data_seed=params.seed,
         num_train_epochs=params.epochs,
         per_device_train_batch_size=params.micro_batch_size,
-        gradient_accumulation_steps=params.batch_size // params.micro_batch_size,
         learning_rate=params.learning_rate,
         lr_scheduler_type=_SHAPES[params.schedule.shape],
         warmup_steps=params.schedule.warmup_steps,
@@ -217,6 +233,7 @@ def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=not sys.stderr.isatty(),
     )
+    arguments.gradient_accumulation_steps = params.batch_size // (params.micro_batch_size * arguments.world_size)
     if arguments.world_size == 1 and arguments.n_gpu > 1:
         arguments._n_gpu = 1  # one process, one GPU: the Trainer would spread a batch over all by DataParallel
     return arguments

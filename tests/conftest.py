@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +69,19 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def room(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def room(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder as a stage sees it: params.yaml, the tiny model in models/base, runs/ inside the folder."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(tiny_base, tmp_path / "models" / "base")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("copywriter.paths.RUNS", tmp_path / "runs")
-    yield tmp_path
+    return room_in(tmp_path, tiny_base, monkeypatch)
+
+
+def room_in(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes `folder` such a working folder, and the current one."""
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copytree(base, folder / "models" / "base")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("copywriter.paths.RUNS", folder / "runs")
+    monkeypatch.setattr("copywriter.paths.SPEED", folder / "runs" / "speed.json")
+    return folder
 
 
 def changed(**changes: Any) -> params.Params:

@@ -1,15 +1,18 @@
 """What only a CUDA device can show; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from copywriter import device, lora, model, packing, trainer
+from copywriter import attention, contract, device, lora, model, packing, trainer
 from copywriter.loss import nll
 from copywriter.prompt import load_tokenizer
+from copywriter.stage import UserError
+from stages import train_qlora
 from tests.conftest import changed
 from tests.test_train import SMALL, examples
 
@@ -73,3 +76,18 @@ def test_loss_equals_the_plain_one_on_the_gpu() -> None:
     (expected,) = torch.autograd.grad(3 * plain, hidden)
     torch.testing.assert_close(loss, plain, rtol=1e-4, atol=1e-2)
     torch.testing.assert_close(gradient, expected, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("leaking", [False, True])
+def test_the_probe_looks_at_the_compiled_attention(room: Path, monkeypatch: pytest.MonkeyPatch, leaking: bool) -> None:
+    if leaking:
+        monkeypatch.setattr(attention, "_sees", lambda row, window: lambda batch, head, query, key: query >= key)
+    p = changed(**SMALL, precision="bf16", compile=True)
+    cuda = device.choose()
+    adapted = lora.with_adapter(model.load_base(room / "models/base", p.quantization, torch.bfloat16, cuda), p)
+    rows = examples(room / "models/base", p, 48)
+    data = train_qlora.sequences(rows, p)
+    tokenizer = load_tokenizer(room / "models/base")
+    training = trainer.QloraTrainer(adapted, tokenizer, p, data, data, room / "state", torch.bfloat16)
+    with pytest.raises(UserError, match="see each other") if leaking else nullcontext():
+        contract.check_batches(training, rows, data)

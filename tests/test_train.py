@@ -13,10 +13,12 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 from copywriter import canonical, device, lora, model, packing, params, paths, records, state, trainer
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
+from copywriter.step import _keep_compilations
 from stages import train_qlora
 from tests.conftest import ROOT, changed
 
@@ -146,20 +148,6 @@ def test_checkpointing_computes_anew_what_it_did_not_keep_and_changes_nothing(ro
     torch.testing.assert_close(gradient, other_gradient, rtol=1e-5, atol=1e-8)
 
 
-def test_contract_names_the_row_that_breaks_it() -> None:
-    p = changed(**SMALL)
-    good = Example([5, 6, 7, 0], 2, False)
-    train_qlora.check_contract([good], 0, p)
-    for bad in (
-        Example([5, 6, 7, 8], 2, False),  # no end token: the model would never learn to stop
-        Example([5, 6, 0, 0], 2, False),  # two
-        Example([5, 6, 0], 2, False),  # nothing but the end
-        Example([5] * 97 + [0], 2, False),  # longer than max_length
-    ):
-        with pytest.raises(ValueError, match="row 1"):
-            train_qlora.check_contract([good, bad], 0, p)
-
-
 def prepare(room: Path, **changes: Any) -> params.Params:
     """Rows and params.yaml for a run of the stage in `room`."""
     p = changed(**{**SMALL, **changes})
@@ -192,6 +180,37 @@ def test_a_run_writes_an_adapter_that_learned(room: Path) -> None:
         paths.ADAPTER / "adapter_model.safetensors"
     )
     assert list((paths.RUNS / "train").glob("*/tensorboard/events*"))
+
+
+def test_a_run_says_what_it_takes_and_measures_it_for_the_next(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p = prepare(room)
+    train_qlora.run(p)
+    first = capsys.readouterr().err
+    receipt = json.loads((paths.ADAPTER / model.RECEIPT).read_text())
+    assert f"2 epochs of {receipt['steps'] // 2} steps; an epoch has {receipt['tokens_per_epoch']:,} tokens" in first
+    assert "minutes" not in first
+    speed = json.loads(paths.SPEED.read_text())
+    assert speed["model"] == "tiny"
+    assert speed["tokens_per_second"] > 0
+    assert speed["seconds_to_first_step"] > 0
+    train_qlora.run(changed(**SMALL, seed=1))
+    assert f"by the {speed['tokens_per_second']:,} tokens/s of the last run" in capsys.readouterr().err
+    paths.SPEED.write_text('{"model": "tiny", "tok')
+    train_qlora.run(changed(**SMALL, seed=2))
+    assert "minutes" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [None, "torch's own", "elsewhere"])
+def test_compilations_are_kept_unless_the_user_says_where(
+    room: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    own = default_cache_dir()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own if given == "torch's own" else given or "")
+    if given is None:
+        monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    _keep_compilations()
+    expected = "elsewhere" if given == "elsewhere" else str(room / "runs/compile")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == expected
 
 
 def test_eval_loss_weighs_tokens_not_batches(room: Path) -> None:

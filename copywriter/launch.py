@@ -1,0 +1,135 @@
+"""One process a GPU: a stage starts them itself, or joins those that torchrun or accelerate started."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+
+from copywriter import stage
+from copywriter.stage import UserError
+
+_FAILURE = "COPYWRITER_FAILURE"  # in a process that was started here: the file where the first failure is written
+_PATIENCE = timedelta(minutes=30)  # for the slowest process; afterwards the others give up
+
+
+def run(name: str, work: Callable[[], str]) -> None:
+    """Runs `work` as copywriter.stage does, in one process a GPU; `python -m stages.<name>` is what they run."""
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        join(name, work)
+        return
+    try:
+        processes = wanted()
+        if processes > 1:
+            where = f"{processes} GPUs" if torch.cuda.is_available() else "the CPU"
+            print(f"{name}: {processes} processes on {where}", file=sys.stderr, flush=True)
+            start(name, f"stages.{name}", sys.argv[1:], processes)
+            return
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+    stage.run(name, work)
+
+
+def wanted() -> int:
+    """How many processes this host gets: one a visible GPU, one without a GPU, or what COPYWRITER_PROCESSES says."""
+    gpus = torch.cuda.device_count()
+    given = os.environ.get("COPYWRITER_PROCESSES", "")
+    if not given:
+        return max(1, gpus)
+    if not given.isdecimal() or int(given) < 1:
+        raise UserError(f"COPYWRITER_PROCESSES is {given!r}; unset it, or give a whole number from 1")
+    if gpus and int(given) > gpus:
+        raise UserError(f"COPYWRITER_PROCESSES is {given}, but {gpus} GPUs are visible; unset it to use them all")
+    return int(given)
+
+
+def team() -> PartialState:
+    """All processes of the run, this one among them."""
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
+
+
+def start(name: str, module: str, arguments: Sequence[str], processes: int) -> None:
+    """Runs `python -m module arguments` in so many processes; when one fails all end, and UserError says why."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    with tempfile.TemporaryDirectory(prefix="copywriter-") as folder:
+        failure = Path(folder) / "failure"
+        os.environ[_FAILURE] = str(failure)
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+        logging.disable(logging.ERROR)  # the launcher's own account of a failure; ours is shorter
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=name,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",  # any free port
+            local_addr="localhost",  # a host's own name need not resolve
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
+        )
+        try:
+            elastic_launch(config, sys.executable)("-m", module, *arguments)
+        except ChildFailedError as error:
+            codes = {rank: one.exitcode for rank, one in error.failures.items()}
+            raise UserError(_cause(codes, failure.read_text() if failure.exists() else "")) from None
+        except SignalException as error:
+            print(f"{name}: stopped; run it again to go on from the last checkpoint", file=sys.stderr, flush=True)
+            raise SystemExit(128 + error.sigval) from None
+
+
+def _cause(codes: dict[int, int], told: str) -> str:
+    """What ended a run: a process that was killed, else what the first that failed has told."""
+    for rank, code in codes.items():
+        if code < 0:  # the others then fail for want of it
+            return (
+                f"process {rank} was ended by {signal.Signals(-code).name}"
+                f"{' (often: the machine ran out of memory)' if code == -signal.SIGKILL else ''}"
+                "; run again to go on from the last checkpoint"
+            )
+    return told or f"process {min(codes)} ended with exit code {codes[min(codes)]}; what it said stands above"
+
+
+def join(name: str, work: Callable[[], str]) -> None:
+    """Runs `work` as one of several processes, of which only the main one speaks."""
+    if _FAILURE in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: without its launcher no process goes on
+    if team().is_main_process:
+        stage.run(name, lambda: _told(name, work))
+    else:
+        with Path(os.devnull).open("w") as silence:
+            with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+                _told(name, work)
+    team().destroy_process_group()
+
+
+def _told(name: str, work: Callable[[], str]) -> str:
+    """The result of `work`; a failure ends this process at once, after telling it if it is the first."""
+    try:
+        return work()
+    except (Exception, KeyboardInterrupt) as error:
+        if not isinstance(error, KeyboardInterrupt):
+            _tell(name, error)
+        os._exit(1)  # at once: the libraries' own end would wait for the other processes
+
+
+def _tell(name: str, error: Exception) -> None:
+    rank = team().process_index
+    text = str(error) if isinstance(error, UserError) else f"process {rank} failed:\n{traceback.format_exc()}"
+    if _FAILURE not in os.environ:  # another launcher: it shows what each process says
+        print(f"{name}: {text}", file=sys.__stderr__, flush=True)
+        return
+    with contextlib.suppress(FileExistsError), Path(os.environ[_FAILURE]).open("x") as file:
+        file.write(text)

@@ -1,0 +1,177 @@
+"""The expected memory against measured peaks, and what a run does that would not fit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig, PreTrainedConfig
+
+from copywriter import device, fit, memory, model
+from copywriter.prompt import load_tokenizer
+from copywriter.stage import UserError
+from tests.conftest import changed
+from tests.test_train import CPU, SMALL, examples, gradients
+
+LLAMA: dict[str, Any] = {"model_type": "llama", "head_dim": 64, "tie_word_embeddings": True}
+SMOLLM2 = LLAMA | {
+    "vocab_size": 49152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+}
+LLAMA_1B = LLAMA | {
+    "vocab_size": 128256,
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+}
+PLAIN: dict[str, Any] = {"lora__dropout": 0.0, "dequantize": True}
+
+
+def config(shape: dict[str, Any]) -> PreTrainedConfig:
+    found: PreTrainedConfig = AutoConfig.for_model(**shape)
+    return found
+
+
+def allocated(shape: dict[str, Any], **changes: Any) -> float:
+    """GiB that torch is expected to allocate at the peak, in bf16."""
+    p = changed(**{**PLAIN, **changes})
+    parts = memory.expected(memory.sizes(config(shape), p), p, torch.bfloat16)
+    return (sum(parts.values()) - parts[memory.OUTSIDE]) / memory.GIB
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes", "measured"),  # GiB, torch.cuda.max_memory_allocated on one H200, 8 x 528 tokens
+    [
+        (SMOLLM2, {}, 2.9),
+        (SMOLLM2, {"lora__dropout": 0.05}, 3.5),
+        (SMOLLM2, {"lora__dropout": 0.05, "compile": False}, 4.9),
+        (LLAMA_1B, {}, 8.5),
+        (LLAMA_1B, {"dequantize": False}, 6.8),
+        (LLAMA_1B, {"batch_size": 32, "micro_batch_size": 32}, 24.2),
+    ],
+)
+def test_measured_peaks_are_expected(shape: dict[str, Any], changes: dict[str, Any], measured: float) -> None:
+    assert 0.95 * measured < allocated(shape, **changes) < 1.25 * measured
+
+
+def test_what_takes_more_is_expected_to() -> None:
+    base = allocated(LLAMA_1B)
+    assert allocated(LLAMA_1B, micro_batch_size=1) < allocated(LLAMA_1B, micro_batch_size=4) < base
+    assert allocated(LLAMA_1B, max_length=1024) > base
+    assert allocated(LLAMA_1B, lora__r=64) > base
+    assert allocated(LLAMA_1B, lora__target_modules=["q_proj", "v_proj"]) < base
+    assert allocated(LLAMA_1B, compile=False) > base
+    assert allocated(LLAMA_1B, gradient_checkpointing=True) < base
+    kept = {bits: allocated(LLAMA_1B, quantization=bits, dequantize=False) for bits in ("4bit", "8bit", "none")}
+    assert kept["4bit"] < kept["8bit"] < kept["none"] == base
+    four = changed(quantization="4bit", dequantize=False, gradient_checkpointing=True)
+    assert sum(memory.expected(memory.sizes(config(LLAMA_1B), four), four, torch.float32).values()) > base
+
+
+def test_weights_of_the_tiny_model_are_counted_to_the_byte(room: Path) -> None:
+    base = model.load_base(room / "models/base", "4bit", torch.float32, CPU)
+    p = changed(dequantize=False)
+    tiny = AutoConfig.from_pretrained(room / "models/base")
+    held = sum(one.numel() * one.element_size() for one in base.parameters())
+    scales = sum(
+        state.absmax.numel() + 4 * state.state2.absmax.numel()
+        for state in (getattr(one, "quant_state", None) for one in base.parameters())
+        if state is not None
+    )
+    parts = memory.expected(memory.sizes(tiny, p), p, torch.float32)
+    assert parts["weights"] == pytest.approx(held + scales, rel=0.005)
+
+
+def fitted(gib: float, **changes: Any) -> tuple[dict[str, Any], list[str]]:
+    """What is changed for a 1B model in `gib` GiB, and what is said."""
+    p = changed(**changes)
+    chosen, said = fit.fitted(p, config(LLAMA_1B), torch.bfloat16, int(gib * memory.GIB))
+    return {key: value for key, value in chosen.model_dump().items() if p.model_dump()[key] != value}, said
+
+
+def test_the_smallest_change_that_fits_is_made() -> None:
+    need = memory.expected(memory.sizes(config(LLAMA_1B), changed()), changed(), torch.bfloat16)
+    whole = sum(need.values()) / memory.GIB
+    assert fitted(whole + 0.1, dequantize=True) == ({}, [])
+    assert fitted(whole + 0.1) == ({"dequantize": True}, [])
+    changes, (said,) = fitted(whole - 0.1, dequantize=True)
+    assert changes == {"micro_batch_size": 4}
+    assert said.startswith(f"training needs about {whole:.1f} GiB of GPU memory and {whole - 0.1:.1f} GiB are free: ")
+    assert "micro_batch_size: 4" in said
+    assert fitted(whole - 0.1)[0] == {"dequantize": False}  # auto: the micro-batch stays
+    assert fitted(3.4, dequantize=True)[0] == {"dequantize": False, "micro_batch_size": 1}
+    assert fitted(100.0, dequantize=True, batch_size=32, micro_batch_size=32)[0] == {}
+
+
+def test_what_would_change_the_result_is_never_made_but_named() -> None:
+    with pytest.raises(UserError, match=r"set .*quantization: 4bit.* \(then about [^,]*$"):
+        fitted(3.2, quantization="none")
+    with pytest.raises(UserError, match=r"at least about .* choose a smaller model or max_length"):
+        fitted(0.5)
+
+
+def test_stop_names_the_change_in_one_sentence() -> None:
+    with pytest.raises(
+        UserError, match=r"needs about 1\d\.\d GiB .* 9\.5 GiB are free; set micro_batch_size: 4"
+    ) as said:
+        fitted(9.5, dequantize=True, fit="stop")
+    assert "or fit: auto" in str(said.value)
+    assert "\n" not in str(said.value)
+    assert fitted(11.0, fit="stop")[0] == {"dequantize": False}  # what auto stands for is no change
+
+
+def test_a_run_on_a_cpu_is_left_as_it_is() -> None:
+    p = changed()
+    assert fit.fitted(p, config(LLAMA_1B), torch.float32, None) == (p, [])
+
+
+def test_what_fit_may_change_gives_the_same_step(room: Path) -> None:
+    p = changed(**SMALL, lora__dropout=0.0, dequantize=True)
+    rows = [[row] for row in examples(room / "models/base", p, 8)]
+    loss, gradient = gradients(room, p, rows)
+    for change in (
+        {"micro_batch_size": 2},
+        {"gradient_checkpointing": True},
+        {"micro_batch_size": 1, "dequantize": False, "gradient_checkpointing": True},
+    ):
+        other_loss, other = gradients(room, p.model_copy(update=change), rows)
+        assert loss == pytest.approx(other_loss, rel=1e-5)
+        torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-6)
+
+
+def test_a_gpu_that_runs_out_is_one_sentence_with_the_next_change() -> None:
+    whole = changed(dequantize=True)
+    with pytest.raises(UserError, match=r"memory ran out.*set micro_batch_size: 4$"), fit.exhausted(whole):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    last = changed(micro_batch_size=1, dequantize=False, gradient_checkpointing=True)
+    with pytest.raises(UserError, match=r"choose a smaller model or max_length$"), fit.exhausted(last):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    with pytest.raises(RuntimeError, match="something else"), fit.exhausted(last):
+        raise RuntimeError("something else")
+
+
+def test_the_forecast_needs_no_gpu() -> None:
+    said = fit.forecast(changed(), config(LLAMA_1B))
+    assert [line.split("GiB  ")[1] for line in said.splitlines()][-1] == "in all"
+    assert "fits: 80.0 GiB are free" in fit.forecast(changed(), config(LLAMA_1B), 80)
+    assert "micro_batch_size: 4 (then about" in fit.forecast(changed(), config(LLAMA_1B), 9.5)
+    assert "set micro_batch_size" in fit.forecast(changed(fit="stop", dequantize=True), config(LLAMA_1B), 9.5)
+
+
+def test_gemma_in_fp16_is_refused_before_its_weights_are_loaded(room: Path) -> None:
+    with pytest.raises(UserError, match="gemma3_text overflows in fp16; set precision: fp32"):
+        device.check_format("gemma3_text", torch.float16)
+    device.check_format("gemma3_text", torch.bfloat16)
+    device.check_format("llama", torch.float16)
+    file = room / "models/base/config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "gemma3_text"}))
+    with pytest.raises(UserError, match="overflows"):
+        model.load_base(room / "models/base", "none", torch.float16, CPU)
+    assert load_tokenizer(room / "models/base")

@@ -1,0 +1,32 @@
+"""The training stage under observation: notes which sequences each optimizer step sees, or fails in one process."""
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from copywriter import paths
+from copywriter.trainer import QloraTrainer
+from stages import train_qlora
+
+RANK = os.environ.get("RANK", "0")
+seen: dict[int, list[str]] = defaultdict(list)
+training_step = QloraTrainer.training_step
+
+
+def observed(self: QloraTrainer, model: Any, inputs: Any, *rest: Any) -> Any:
+    """A step as always, after a note of it."""
+    if os.environ.get("FAILING") == RANK and self.state.global_step == 2:
+        raise ZeroDivisionError("by the witness")
+    for row in inputs["input_ids"]:
+        if row.any():  # the tiny tokenizer pads with 0: what is all padding is no sequence
+            seen[self.state.global_step].append(hashlib.sha256(row.numpy().tobytes()).hexdigest())
+    return training_step(self, model, inputs, *rest)
+
+
+if __name__ == "__main__":
+    QloraTrainer.training_step = observed  # type: ignore[method-assign,assignment]
+    train_qlora.main()
+    (Path(paths.RUNS) / f"seen-{RANK}.json").write_text(json.dumps(seen))
