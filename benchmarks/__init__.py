@@ -1,0 +1,1 @@
+"""Speed on stated work, beside what people use now; each prints a table for docs/."""
