@@ -7,9 +7,11 @@ PARAMS = Path("params.yaml")
 SOURCES = Path("sources.yaml")
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
+CATALOGUES = Path("catalogues")
 
 RAW = Path("data/raw")
 CLEAN = Path("data/clean.parquet")
+CLEANING_EXAMPLES = Path("data/cleaning_examples.jsonl")
 SAMPLE = Path("data/sample.parquet")
 TRAIN = Path("data/train.parquet")
 VALIDATION = Path("data/validation.parquet")
@@ -29,6 +31,7 @@ REPORT = Path("metrics/report.md")
 # Scratch that outlives a run: checkpoints, TensorBoard, timings. DVC sets DVC_ROOT to the repository that the user
 # stands in, also for queued and --temp experiments, which run in a folder of their own.
 RUNS = Path(os.environ.get("COPYWRITER_RUNS") or Path(os.environ.get("DVC_ROOT") or ".") / "runs")
+SPEED = RUNS / "speed.json"  # of the last training on this machine
 
 # Downloads, named by their SHA-256, shared by all checkouts of one user; and a folder that is looked at first.
 CACHE = Path(os.environ.get("COPYWRITER_CACHE") or Path.home() / ".cache" / "copywriter")
