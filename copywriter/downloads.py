@@ -2,23 +2,34 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import urllib.parse
-import zipfile
-import zlib
 from collections.abc import Callable
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
-import requests
-from tqdm import tqdm
-
-from copywriter import canonical, paths
-from copywriter.stage import UserError, progress
+from copywriter import canonical, paths, transfers
+from copywriter.stage import UserError
 
 
 def local(path: Path) -> Path:
     """Where a path of sources.yaml lies: relative ones start at the repository's root, also in DVC's --temp folders."""
     return Path(os.environ.get("DVC_ROOT") or ".") / path.expanduser()
+
+
+def misplaced(path: Path) -> str | None:
+    """What to do with a catalogue's file that is not in catalogues/, or None.
+
+    Directly there, not in a folder inside it: DVC follows a link to a file, but none to a folder.
+    """
+    folder = local(path).parent.resolve()
+    if folder == local(paths.CATALOGUES).resolve():
+        return None
+    file, place = shlex.quote(str(folder / path.name)), paths.CATALOGUES
+    return (
+        f"{path} is not in {place}/, the folder whose edits DVC notices; "
+        f"move it there or type `ln -s {file} {place}/`, and name it {place / path.name}"
+    )
 
 
 def mirrored(name: str) -> Path | None:
@@ -31,8 +42,9 @@ def cached(file: str, expected: str | None, origin: str, download: Callable[[Pat
     """The file called `file` whose SHA-256 is `expected`: from the mirror, the cache, or through `download(aside)`.
 
     A download is verified, then renamed into the cache under its hash, so that no reader ever sees half a file. Without
-    `expected` it is kept under its `origin` (a URL, a file id) until its hash is pinned, and then found again. Raises
-    UserError when the bytes are others than expected.
+    `expected` it is kept under its `origin` (a URL, a file id) until its hash is pinned, and then found again. Half a
+    download stays aside only if `download` left a note that it can go on. Raises UserError when the bytes are others
+    than expected.
     """
     if found := mirrored(file):
         verify(found, expected)
@@ -45,20 +57,40 @@ def cached(file: str, expected: str | None, origin: str, download: Callable[[Pat
     if unpinned.exists() and canonical.sha256(unpinned) == expected:
         place.parent.mkdir(parents=True, exist_ok=True)
         return unpinned.replace(place)
-    with canonical.new_file(place) as aside:
+    aside = unpinned.with_name(f"{file}.part")
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    try:
         download(aside)
         verify(aside, expected, file)
-    return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return aside.replace(place)
+    finally:
+        if not transfers.note(aside).exists():
+            aside.unlink(missing_ok=True)
 
 
-def verify(file: Path, expected: str | None, name: str | None = None, cure: str = "get it again") -> None:
+def from_url(url: str, expected: str | None) -> Path:
+    """The file behind a URL, from the mirror, the cache or its server."""
+    file = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+    if file in ("", ".."):
+        raise UserError(f"{transfers.shown(url)} does not end in a file's name; mend the url")
+    return cached(file, expected, url, lambda to: transfers.download(url, to))
+
+
+def verify(
+    file: Path,
+    expected: str | None,
+    name: str | None = None,
+    cure: str = "get it again",
+    pin: str = "pin the new hash",
+) -> None:
     """Raises UserError when the file is empty, or its SHA-256 is not `expected` (None: any)."""
     if not file.stat().st_size:
         raise UserError(f"{name or file} is empty; get it again from where it is published")
     if expected and (found := canonical.sha256(file)) != expected:
         raise UserError(
             f"{name or file} has SHA-256 {found}, but sources.yaml pins {expected}; "
-            f"it was changed or damaged: {cure}, or pin the new hash if the change is meant"
+            f"it was changed or damaged: {cure}, or {pin} if the change is meant"
         )
 
 
@@ -70,43 +102,6 @@ def verify_pinned(file: Path, expected: str | None, name: str) -> None:
             f"{name} has no sha256 in sources.yaml; to pin {file.name} as found ({file.stat().st_size:,} bytes), "
             f'add this line to its entry: sha256: "{canonical.sha256(file)}"'
         )
-
-
-def take_member(archive: Path, member: str, folder: Path) -> Path:
-    """The file `member` of a zip archive (a wheel is one), taken out into `folder` under its own name."""
-    path = PureWindowsPath(member)  # takes / and \ for separators
-    if path.anchor or ".." in path.parts or not path.name:
-        raise UserError(f"member {member!r} in sources.yaml leaves its archive; give a path inside it, without '..'")
-    try:
-        with zipfile.ZipFile(archive) as content:
-            if member not in content.namelist():
-                names = ", ".join(content.namelist()[:8])
-                raise UserError(f"{archive.name} has no member {member}; name in sources.yaml one that it has: {names}")
-            with content.open(member) as source, (folder / path.name).open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(f"{archive} is not a whole zip archive ({error}); remove it and run again") from None
-    return folder / path.name
-
-
-def download_url(url: str, to: Path) -> None:
-    """Streams `url` to `to`; UserError when the server refuses or the transfer ends early."""
-    parts = urllib.parse.urlsplit(url)
-    shown = parts._replace(query="", netloc=parts.netloc.rpartition("@")[2]).geturl()  # no password, no signature
-    try:
-        with requests.get(url, stream=True, timeout=60, headers={"Accept-Encoding": "identity"}) as response:
-            response.raise_for_status()
-            total = int(response.headers.get("Content-Length", 0)) or None
-            with to.open("wb") as stream, tqdm(**progress("B", total), unit_scale=True) as bar:
-                for chunk in response.iter_content(1 << 20):
-                    stream.write(chunk)
-                    bar.update(len(chunk))
-    except requests.RequestException as error:
-        status = error.response.status_code if error.response is not None else None
-        found = f"the server answers {status}" if status else type(error).__name__
-        raise UserError(f"{shown} could not be downloaded ({found}); check it and run again") from None
-    if total is not None and to.stat().st_size != total:
-        raise UserError(f"{shown} ended after {to.stat().st_size:,} of {total:,} bytes; run again")
 
 
 def hub_token(repo: str, gated: bool) -> str | None:

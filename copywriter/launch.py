@@ -109,9 +109,11 @@ def join(name: str, work: Callable[[], str]) -> None:
     if team().is_main_process:
         stage.run(name, lambda: _told(name, work))
     else:
-        with Path(os.devnull).open("w") as silence:
-            with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-                _told(name, work)
+        with contextlib.ExitStack() as stack:
+            silence = stack.enter_context(Path(os.devnull).open("w"))
+            stack.enter_context(contextlib.redirect_stdout(silence))
+            stack.enter_context(contextlib.redirect_stderr(silence))
+            _told(name, work)
     team().destroy_process_group()
 
 

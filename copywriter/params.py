@@ -35,6 +35,7 @@ class Schedule(Section):
 
 class Clean(Section):
     max_malformed: Annotated[float, Field(ge=0, le=1)]
+    without: list[str]
 
 
 class Sample(Section):
@@ -44,6 +45,7 @@ class Sample(Section):
 class Split(Section):
     train: Share
     validation: Share
+    near_duplicates: Literal["keep", "thin"]
 
     @model_validator(mode="after")
     def _leaves_a_test_set(self) -> "Split":

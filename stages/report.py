@@ -1,7 +1,7 @@
 """Tells on one page what was trained on what, how well it writes, and what twenty titles look like before and after.
 
-Reads   sources.yaml, data/predictions_{base,tuned}.jsonl, metrics/{clean_counts,split_counts,lengths,base,tuned}.json,
-        metrics/{train,validation}_history.csv
+Reads   sources.yaml, data/cleaning_examples.jsonl, data/predictions_{base,tuned}.jsonl,
+        metrics/{clean_counts,split_counts,lengths,base,tuned}.json, metrics/{train,validation}_history.csv
 Writes  metrics/report.md
 Params  all
 """
@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from copywriter import canonical, params, paths, records, sources, stage
-from copywriter.records import Prediction
+from copywriter.records import Example, Prediction
 from copywriter.stage import UserError
 
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
@@ -49,6 +49,16 @@ def quote(text: str) -> Markup:
     """`text` as a Markdown quotation, a paragraph a line."""
     lines = [_LIST_OR_LINE.sub(r"\1\\", escape(line)) for line in text.splitlines() if line.strip()]
     return Markup("\n>\n".join(f"> {line}" for line in lines) or "> *(nothing)*")
+
+
+def visible(text: str) -> str:
+    """`text` on one line, as it is but for what does not print, which shows as its escape: `\\n`, `\\u200b`."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def diff(pairs: Sequence[Example]) -> Markup:
+    """The pairs for a fenced block, two lines each, none of which can end it; Markdown leaves the rest as it is."""
+    return Markup("\n\n".join(f"- {visible(pair.before)}\n+ {visible(pair.after)}" for pair in pairs))
 
 
 def shorten(text: str, limit: int = TEXT_CHARACTERS) -> str:
@@ -90,7 +100,7 @@ def check(given: params.Params, clean: Any, split: Any, scores: dict[str, Any], 
     if clean["read"] != clean["kept"] + dropped:
         found = f"{clean['read']:,} rows read, but {clean['kept']:,} kept and {dropped:,} dropped"
         raise UserError(f"{paths.CLEAN_COUNTS} does not add up: {found}; run 'dvc repro --force clean'")
-    rows = sum(split[part] for part in ("train", "validation", "test"))
+    rows = sum(split[part] for part in ("train", "validation", "test", "thinned"))
     if rows != (sampled := min(clean["kept"], given.sample.size)):
         raise UserError(f"{paths.SPLIT_COUNTS} has {rows:,} rows of {sampled:,} sampled; run 'dvc repro split'")
     for variant, result in scores.items():
@@ -130,6 +140,7 @@ def render(**values: Any) -> str:
     filters: dict[str, Callable[..., str]] = {
         "code": lambda text: Markup(f"`{text.replace('`', chr(39))}`"),
         "count": lambda number: f"{number:,}",
+        "diff": diff,
         "fixed": lambda number, digits=2: f"{number:.{digits}f}",
         "percent": lambda share: f"{share:.1%}",
         "quote": quote,
@@ -157,6 +168,9 @@ def run(given: params.Params) -> str:
     clean, split = read_json(paths.CLEAN_COUNTS), read_json(paths.SPLIT_COUNTS)
     scores = {variant: read_json(paths.scores(variant)) for variant in ("base", "tuned")}
     check(given, clean, split, scores, len(pairs))
+    examples: dict[str, list[Example]] = {}
+    for one in records.read_examples(paths.CLEANING_EXAMPLES):
+        examples.setdefault(one.rule, []).append(one)
     page = render(
         given=given,
         dataset=sources.dataset(given.dataset),
@@ -169,6 +183,7 @@ def run(given: params.Params) -> str:
         chosen=choose(pairs),
         characters=TEXT_CHARACTERS,
         clean=clean,
+        examples=examples,
         split=split,
         lengths=read_json(paths.LENGTHS),
         train=read_history(paths.TRAIN_HISTORY),

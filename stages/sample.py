@@ -5,31 +5,48 @@ Writes: data/sample.parquet.
 Params: seed, sample.size.
 """
 
-import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from copywriter import params, paths, records, stage, text
 from copywriter.records import Product
 
+ROWS_AT_ONCE = 200_000  # in memory
 
-def draw(rows: Iterable[Product], size: int, seed: int) -> list[Product]:
-    """The `size` rows of the smallest hashes under `seed`, in the order of their hashes; all rows when there are fewer.
 
-    A row's hash depends on nothing but the row, so the draw does not depend on the order of `rows`. Memory holds
-    `size` rows.
+def draw(rows: Iterable[Product], size: int, seed: int) -> NDArray[np.int64]:
+    """The numbers, counted from 0, of the `size` rows of the smallest hashes under `seed`, in the order of the hashes.
+
+    All rows when there are fewer. A hash depends on the row alone, so the draw does not depend on the order of `rows`.
     """
-    keyed = ((text.digest(str(seed), row.title, row.description), row.title, row.description) for row in rows)
-    return [Product(title, description) for _, title, description in heapq.nsmallest(size, keyed)]
+    hashes = b"".join(text.digest(str(seed), row.title, row.description) for row in rows)
+    return np.argsort(np.frombuffer(hashes, "S16"), kind="stable")[:size]
+
+
+def take(file: Path, numbers: NDArray[np.int64]) -> Iterator[pa.Table]:
+    """The rows of these numbers, in the order of `numbers`; the file is read once for each ROWS_AT_ONCE of them."""
+    for at in range(0, len(numbers), ROWS_AT_ONCE):
+        order = np.argsort(numbers[at : at + ROWS_AT_ONCE])
+        wanted = numbers[at : at + ROWS_AT_ONCE][order]
+        found, start = [], 0
+        for table in records.iterate_tables(file):
+            first, last = np.searchsorted(wanted, [start, start + len(table)])
+            found.append(table.take(wanted[first:last] - start))
+            start += len(table)
+        yield pa.concat_tables(found).take(np.argsort(order))
 
 
 def run(given: params.Params, cleaned: Path = paths.CLEAN, sampled: Path = paths.SAMPLE) -> str:
     """Draws the sample; the summary line."""
-    rows = draw(records.iterate_products(cleaned), given.sample.size, given.seed)
-    records.write_products(sampled, rows)
-    if len(rows) < given.sample.size:
-        return f"all {len(rows):,} rows taken, for sample.size {given.sample.size:,} asks for more than there are"
-    return f"{len(rows):,} rows drawn"
+    numbers = draw(records.iterate_products(cleaned), given.sample.size, given.seed)
+    records.write_tables(sampled, take(cleaned, numbers))
+    if len(numbers) < given.sample.size:
+        return f"all {len(numbers):,} rows taken, for sample.size {given.sample.size:,} asks for more than there are"
+    return f"{len(numbers):,} rows drawn"
 
 
 def main() -> None:

@@ -2,23 +2,46 @@
 
 Reads: data/sample.parquet.
 Writes: data/train.parquet, data/validation.parquet, data/test.parquet, metrics/split_counts.json.
-Params: seed, split.train, split.validation.
+Params: seed, split.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from copywriter import canonical, params, paths, records, stage, text
+import pyarrow as pa
+
+from copywriter import canonical, families, params, paths, records, stage, text
 from copywriter.records import Product
 from copywriter.stage import UserError
 
 FILES = {"train": paths.TRAIN, "validation": paths.VALIDATION, "test": paths.TEST}
 
 
-def family(title: str) -> str:
-    """The key of a title's product family, its casefolded words in order: titles with equal keys are one family."""
-    return " ".join(text.words(title))
+@dataclass(frozen=True, slots=True)
+class Families:
+    """What is known of a sample's families: for every row, in order, the family and whether it is its first row."""
+
+    names: Sequence[str]  # the smallest digest of the family's rows: the same in any order of the rows
+    leads: Sequence[bool]
+
+
+def find_families(rows: Iterable[Product]) -> Families:
+    """The families of the rows, which are streamed."""
+    digests: list[bytes] = []
+
+    def noted() -> Iterator[Product]:
+        for row in rows:
+            digests.append(text.digest(row.title, row.description))
+            yield row
+
+    first = families.families(noted()).tolist()
+    smallest = dict(zip(first, digests, strict=True))
+    for number, digest in zip(first, digests, strict=True):
+        smallest[number] = min(digest, smallest[number])
+    names = {number: digest.hex() for number, digest in smallest.items()}
+    return Families([names[number] for number in first], [at == number for at, number in enumerate(first)])
 
 
 def deal(sizes: Mapping[str, int], given: params.Split, seed: int) -> dict[str, str]:
@@ -38,21 +61,33 @@ def deal(sizes: Mapping[str, int], given: params.Split, seed: int) -> dict[str, 
     return parts
 
 
-def split(rows: Iterable[Product], given: params.Split, seed: int) -> dict[str, list[Product]]:
-    """The rows of train, validation and test, each in the order of `rows`; UserError when one would be empty."""
-    keyed = [(family(row.title), row) for row in rows]
-    dealt = deal(Counter(key for key, _ in keyed), given, seed)
-    parts: dict[str, list[Product]] = {part: [] for part in FILES}
-    for key, row in keyed:
-        parts[dealt[key]].append(row)
+def split(found: Families, given: params.Split, seed: int) -> list[str]:
+    """The part of each row: train, validation, test or, where near-duplicates are thinned, "thinned".
+
+    Of a family that is trained on, thinning leaves the first row: the sample's order is a uniform draw, so the texts
+    that are left are neither longer nor shorter than before. UserError when a part would be empty.
+    """
+    dealt = deal(Counter(found.names), given, seed)
+    parts = [dealt[name] for name in found.names]
     shares = {"train": given.train, "validation": given.validation, "test": 1 - given.train - given.validation}
     for part, share in shares.items():
-        if not parts[part]:
+        if part not in parts:
             raise UserError(
-                f"the {part} set is empty: no family fits its share, {share:.3g} of {len(keyed):,} rows in "
+                f"the {part} set is empty: no family fits its share, {share:.3g} of {len(parts):,} rows in "
                 f"{len(dealt):,} families; raise sample.size, or that share in params.yaml"
             )
+    if given.near_duplicates == "thin":
+        pairs = zip(parts, found.leads, strict=True)
+        return ["thinned" if part == "train" and not leads else part for part, leads in pairs]
     return parts
+
+
+def chosen(file: Path, parts: Sequence[str], part: str) -> Iterator[pa.Table]:
+    """The rows of a file that belong to `part`, in its order."""
+    start = 0
+    for table in records.iterate_tables(file):
+        yield table.filter(pa.array([one == part for one in parts[start : start + len(table)]]))
+        start += len(table)
 
 
 def run(
@@ -62,11 +97,14 @@ def run(
     counted: Path = paths.SPLIT_COUNTS,
 ) -> str:
     """Splits the sample; the summary line."""
-    parts = split(records.iterate_products(sampled), given.split, given.seed)
-    counts = {part: records.write_products(files[part], rows) for part, rows in parts.items()}
-    families = len({family(row.title) for rows in parts.values() for row in rows})
-    canonical.write_json(counted, counts | {"families": families})
-    return ", ".join(f"{count:,} {part}" for part, count in counts.items()) + f" rows of {families:,} families"
+    found = find_families(records.iterate_products(sampled))
+    sizes = Counter(found.names).values()
+    parts = split(found, given.split, given.seed)
+    counts = {part: records.write_tables(files[part], chosen(sampled, parts, part)) for part in files}
+    counts["thinned"] = parts.count("thinned")
+    canonical.write_json(counted, counts | {"families": len(sizes), "largest_family": max(sizes)})
+    dealt = ", ".join(f"{count:,} {part}" for part, count in counts.items() if count)
+    return f"{dealt} rows of {len(sizes):,} families, the largest of {max(sizes):,} rows"
 
 
 def main() -> None:

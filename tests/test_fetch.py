@@ -34,6 +34,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty checkout to stand in, with a cache and a mirror of its own."""
     for name in ("checkout", "mirror"):
         (tmp_path / name).mkdir()
+    (tmp_path / "checkout" / "catalogues").mkdir()
     monkeypatch.chdir(tmp_path / "checkout")
     monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(paths, "MIRROR", tmp_path / "mirror")
@@ -87,18 +88,51 @@ def manifest() -> Any:
 
 
 def test_a_local_file_is_copied_as_it_is(checkout: Path) -> None:
-    (checkout.parent / "shop.jsonl").write_bytes(BODY)
-    summary = fetch.fetch("shop", file_entry(path="../shop.jsonl", sha256=PIN), RAW)
+    (checkout / "catalogues/shop.jsonl").write_bytes(BODY)
+    summary = fetch.fetch("shop", file_entry(path="catalogues/shop.jsonl", sha256=PIN), RAW)
     assert summary == f"shop: shop.jsonl, {len(BODY)} bytes"
     assert (RAW / "shop.jsonl").read_bytes() == BODY
     assert manifest() == {"dataset": "shop", "files": {"shop.jsonl": {"sha256": PIN, "bytes": len(BODY)}}, **FIELDS}
 
 
+def test_what_the_entry_fixes_reaches_clean_through_the_manifest(checkout: Path) -> None:
+    (checkout / "catalogues/shop.csv").write_bytes(BODY)
+    layout = {"format": "csv", "encoding": "cp1252", "delimiter": ";"}
+    entry = file_entry(path="catalogues/shop.csv", sha256=PIN, **layout | {"encoding": "Windows-1252"})
+    fetch.fetch("shop", entry, RAW)
+    assert {key: manifest()[key] for key in layout} == layout
+
+
+@pytest.mark.parametrize("member", [None, "folder/shop.jsonl"])
+def test_a_zip_archive_of_ones_own_is_unpacked(checkout: Path, member: str | None) -> None:
+    with zipfile.ZipFile(checkout / "catalogues/shop.zip", "w") as content:
+        content.writestr("folder/shop.jsonl", BODY)
+        content.writestr("__MACOSX/folder/._shop.jsonl", b"")
+    pin = canonical.sha256(checkout / "catalogues/shop.zip")
+    fetch.fetch("shop", file_entry(path="catalogues/shop.zip", sha256=pin, member=member), RAW)
+    assert manifest()["files"] == {"shop.jsonl": {"sha256": PIN, "bytes": len(BODY)}}
+    assert (RAW / "shop.jsonl").read_bytes() == BODY
+
+
+def test_a_workbook_is_no_archive(checkout: Path) -> None:
+    workbook = checkout / "catalogues/shop.xlsx"
+    with zipfile.ZipFile(workbook, "w") as content:
+        content.writestr("[Content_Types].xml", "")
+    fetch.fetch("shop", file_entry(path="catalogues/shop.xlsx", sha256=canonical.sha256(workbook)), RAW)
+    assert list(manifest()["files"]) == ["shop.xlsx"]
+
+
+def test_an_edited_file_names_the_command_that_pins_it(checkout: Path) -> None:
+    (checkout / "catalogues/shop.jsonl").write_bytes(BODY + b"{}\n")
+    with pytest.raises(UserError, match=r"type 'python -m copywriter\.inspect catalogues/shop\.jsonl --pin my-shop'"):
+        fetch.fetch("my-shop", file_entry(path="catalogues/shop.jsonl", sha256=PIN), RAW)
+
+
 def test_fetching_twice_gives_equal_bytes(checkout: Path) -> None:
-    (checkout / "shop.jsonl").write_bytes(BODY)
+    (checkout / "catalogues/shop.jsonl").write_bytes(BODY)
     hashes = []
     for _ in range(2):
-        fetch.fetch("shop", file_entry(path="shop.jsonl", sha256=PIN), RAW)
+        fetch.fetch("shop", file_entry(path="catalogues/shop.jsonl", sha256=PIN), RAW)
         hashes.append(canonical.folder_hashes(RAW))
     assert hashes[0] == hashes[1]
 
@@ -110,8 +144,8 @@ def test_a_url_is_downloaded(server: str) -> None:
 
 @pytest.mark.parametrize("place", ["path", "url"])
 def test_without_a_pin_the_line_to_paste_is_given_and_works(checkout: Path, server: str, place: str) -> None:
-    (checkout / "shop.jsonl").write_bytes(BODY)
-    where = {"path": "shop.jsonl"} if place == "path" else {"url": f"{server}/shop.jsonl"}
+    (checkout / "catalogues/shop.jsonl").write_bytes(BODY)
+    where = {"path": "catalogues/shop.jsonl"} if place == "path" else {"url": f"{server}/shop.jsonl"}
     with pytest.raises(UserError) as caught:
         fetch.fetch("shop", file_entry(**where), RAW)
     line = str(caught.value).rpartition("add this line to its entry: ")[2]
@@ -124,22 +158,25 @@ def test_without_a_pin_the_line_to_paste_is_given_and_works(checkout: Path, serv
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"path": "shop.jsonl", "sha256": OTHER}, "shop.jsonl has SHA-256 .* but sources.yaml pins 0000"),
+        ({"path": "catalogues/shop.jsonl", "sha256": OTHER}, "shop.jsonl has SHA-256 .* but sources.yaml pins 0000"),
         ({"url": "{server}/shop.jsonl", "sha256": OTHER}, "shop.jsonl has SHA-256 .* but sources.yaml pins 0000"),
         ({"url": "{server}/gone.jsonl", "sha256": PIN}, "gone.jsonl could not be downloaded .the server answers 404."),
         ({"url": "{server}/", "sha256": PIN}, "does not end in a file's name"),
         ({"url": "{server}/a%2F..", "sha256": PIN}, "does not end in a file's name"),
-        ({"path": "gone.jsonl", "sha256": PIN}, "data set shop is at gone.jsonl in sources.yaml, but there is no file"),
-        ({"path": ".", "sha256": PIN}, "but there is no file"),
-        ({"path": "empty.jsonl", "sha256": PIN}, "empty.jsonl is empty"),
-        ({"path": "empty.jsonl"}, "empty.jsonl is empty"),
-        ({"path": "manifest.json", "sha256": PIN}, "give it another name"),
+        ({"path": "catalogues/gone.jsonl", "sha256": PIN}, "at catalogues/gone.jsonl in .*, but there is no such"),
+        ({"path": "catalogues/../catalogues", "sha256": PIN}, "is not in catalogues/"),
+        ({"path": "catalogues/folder/shop.jsonl", "sha256": PIN}, "is not in catalogues/"),
+        ({"path": "../shop.jsonl", "sha256": PIN}, "data set shop: ../shop.jsonl is not in catalogues/, .* `ln -s /"),
+        ({"path": "catalogues/empty.jsonl", "sha256": PIN}, "empty.jsonl is empty"),
+        ({"path": "catalogues/empty.jsonl"}, "empty.jsonl is empty"),
+        ({"path": "catalogues/manifest.json", "sha256": PIN}, "give it another name"),
+        ({"path": "catalogues/shop.jsonl", "sha256": PIN, "member": "a.csv"}, "is not a whole zip archive"),
     ],
 )
 def test_what_cannot_be_fetched_leaves_nothing(checkout: Path, server: str, keys: dict[str, str], message: str) -> None:
-    (checkout / "shop.jsonl").write_bytes(BODY)
-    (checkout / "manifest.json").write_bytes(BODY)
-    (checkout / "empty.jsonl").touch()
+    (checkout / "catalogues/shop.jsonl").write_bytes(BODY)
+    (checkout / "catalogues/manifest.json").write_bytes(BODY)
+    (checkout / "catalogues/empty.jsonl").touch()
     with pytest.raises(UserError, match=message):
         fetch.fetch("shop", file_entry(**{key: value.format(server=server) for key, value in keys.items()}), RAW)
     assert not RAW.exists()
@@ -229,8 +266,8 @@ def stage_process(*, dataset: str, page: str) -> subprocess.CompletedProcess[str
 
 
 def test_the_stage_reads_its_params_and_says_what_it_did() -> None:
-    Path("shop.jsonl").write_bytes(BODY)
-    entry = json.dumps(file_entry(path="shop.jsonl", sha256=PIN).model_dump(mode="json"))
+    Path("catalogues/shop.jsonl").write_bytes(BODY)
+    entry = json.dumps(file_entry(path="catalogues/shop.jsonl", sha256=PIN).model_dump(mode="json"))
     done = stage_process(dataset="shop", page=f'{{"datasets": {{"shop": {entry}}}, "models": {{}}}}')
     assert done.returncode == 0, done.stderr
     assert f"fetch: shop: shop.jsonl, {len(BODY)} bytes" in done.stderr

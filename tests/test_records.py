@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copywriter import canonical, records
-from copywriter.records import Prediction, Product
+from copywriter.records import Example, Prediction, Product
 from copywriter.stage import UserError
 
 ROWS = [
@@ -59,6 +60,31 @@ def test_equal_rows_make_equal_bytes_however_they_come(tmp_path: Path) -> None:
     for name, given_rows in (("list", rows), ("generator", in_chunks()), ("iterator", iter(rows))):
         records.write_products(tmp_path / name, given_rows)
     assert len({canonical.sha256(tmp_path / name) for name in ("list", "generator", "iterator")}) == 1
+
+
+@pytest.mark.parametrize(
+    "sizes", [[20_000], [1] * 99 + [19_901], [0, 16_384, 0, 3_616], [16_385, 3_615], [7_000] * 2 + [6_000]]
+)
+def test_tables_make_the_bytes_of_their_rows_however_they_are_parted(tmp_path: Path, sizes: list[int]) -> None:
+    pairs = [(f"Title {number}", "text " * (number % 50)) for number in range(20_000)]
+    records.write_products(tmp_path / "rows", [Product(*pair) for pair in pairs])
+    ends = list(accumulate(sizes))
+    tables = [records.table(pairs[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    assert records.write_tables(tmp_path / "tables", tables) == len(pairs)
+    assert canonical.sha256(tmp_path / "tables") == canonical.sha256(tmp_path / "rows")
+
+
+def test_no_tables_make_a_file_without_rows(tmp_path: Path) -> None:
+    assert records.write_tables(tmp_path / "rows", []) == 0
+    assert records.read_products(tmp_path / "rows") == []
+
+
+@given(st.lists(st.builds(Example, texts, st.text(st.characters()), st.text(st.characters())), max_size=5))
+def test_examples_come_back_whatever_they_hold(tmp_path_factory: pytest.TempPathFactory, rows: list[Example]) -> None:
+    file = tmp_path_factory.mktemp("records") / "examples.jsonl"
+    records.write_examples(file, rows)
+    assert records.read_examples(file) == rows
+    assert file.read_bytes().isascii()
 
 
 def test_the_bytes_are_those_of_the_pinned_pyarrow(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from copywriter import paths, records
-from copywriter.records import Prediction
+from copywriter.records import Example, Prediction
 from copywriter.stage import UserError
 from stages import report
 from tests.conftest import ROOT, changed
@@ -43,6 +43,7 @@ NASTY = [
     "https://example.com www.example.com someone@example.com",
     'O\'Neill "5 inch" — 2,50 €',
 ]
+EXAMPLES = [Example("entities", "A &amp; B", "A & B"), Example("spaces", "… a\n\u200b  b", "… a b")]
 LENGTHS = {"mean": 40.25, "p50": 38, "max": 1203, "over_limit": 0.025, "smallest_limit": {"95%": 71, "99%": 83}}
 
 
@@ -77,9 +78,14 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("params.yaml", "sources.yaml"):
         shutil.copy(ROOT / name, tmp_path)
-    dropped = {"malformed line": 7, "no description": 1993, "duplicate title": 0}
-    write(paths.CLEAN_COUNTS, {"read": 12000, "kept": 10000, "dropped": dropped})
-    write(paths.SPLIT_COUNTS, {"train": 9000, "validation": 960, "test": 40, "families": 9876})
+    dropped = {"not a JSON object": 7, "no description": 1993, "duplicate title": 0}
+    changed_rows = {"entities": 1234, "spaces": 2, "tags": 0}
+    write(paths.CLEAN_COUNTS, {"read": 12000, "kept": 10000, "dropped": dropped, "changed": changed_rows})
+    records.write_examples(paths.CLEANING_EXAMPLES, EXAMPLES)
+    write(
+        paths.SPLIT_COUNTS,
+        {"train": 9000, "validation": 960, "test": 40, "thinned": 0, "families": 9876, "largest_family": 5},
+    )
     parts = {"prompt": 75, "response": 450, "total": 525}
     write(paths.LENGTHS, {"rows": 9000} | {part: LENGTHS | {"limit": limit} for part, limit in parts.items()})
     write(paths.scores("base"), scores())
@@ -108,9 +114,15 @@ def page(**changes: Any) -> str:
         "| ROUGE-2 | 1.40 | 1.10 | -0.30 |",
         "| stopped by itself | 25.0% | 90.0% | +65.0 points |",
         "- `BLEU|tok:13a`",
-        "| malformed line | 7 |",
+        "| not a JSON object | 7 |",
         "| duplicate title | 0 |",
         "| **left out in all** | 2,000 |",
+        "| entities | 1,234 | 10.3% |",
+        "| tags | 0 | 0.0% |",
+        "<summary>entities: 1 of 1,234</summary>",
+        "- A &amp; B",
+        "+ A & B",
+        r"- … a\n\u200b  b",
         "| train | 9,000 | 90.0% | learning |",
         "| response | 450 | 225 (2.5%) | 40.2 | 38 | 1,203 | 71 | 83 |",
         "- Training loss: 3.832 at step 10, 3.134 at step 1,125 (means of up to 10 steps).",
@@ -274,6 +286,20 @@ def test_no_text_breaks_out(text: str) -> None:
     assert set(re.findall(r"</?(\w+)", html)) <= {"h1", "p", "blockquote", "em", "table", "thead", "tr", "th"}
     assert words(html)[-1] == "after"
     assert "<blockquote>" in html and "<table>" in html
+
+
+@settings(max_examples=100)
+@given(st.text(st.characters(), max_size=40), st.sampled_from(NASTY))
+def test_no_example_breaks_out(text: str, nasty: str) -> None:
+    shown = report.diff([Example("tags", f"```\n{nasty}", text), Example("tags", text, "~~~\n</details>")])
+    html = rendered(f"```diff\n{shown}\n```\n\nafter")
+    assert set(re.findall(r"</?(\w+)", html)) == {"pre", "code", "p"}
+    assert words(html)[-1] == "after"
+    assert len(unescape(html).splitlines()) == 7
+
+
+def test_rules_left_out_are_told() -> None:
+    assert "left out by `clean.without`: urls, spaces:" in page(clean__without=["urls", "spaces"])
 
 
 def test_a_page_of_nasty_texts_keeps_its_sections() -> None:

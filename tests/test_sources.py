@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from copywriter import downloads, paths, sources
+from copywriter import downloads, paths, sources, transfers
 from copywriter.stage import UserError
 
 BODY = b'{"title": "Tutu"}\n' * 100
@@ -67,7 +66,7 @@ def files(folder: Path) -> list[Path]:
 
 def get(server: Server, name: str, pin: str | None) -> Path:
     url = f"{server.url}/{name}"
-    return downloads.cached(name, pin, url, lambda to: downloads.download_url(url, to))
+    return downloads.cached(name, pin, url, lambda to: transfers.download(url, to))
 
 
 def test_the_projects_own_page_is_valid() -> None:
@@ -159,13 +158,13 @@ def test_a_body_without_a_length_is_taken_whole(server: Server) -> None:
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"http://127.0.0.1:9/a.csv could not be downloaded \(ConnectionError\)"):
-        downloads.download_url("http://127.0.0.1:9/a.csv", tmp_path / "a.csv")
+        transfers.download("http://127.0.0.1:9/a.csv", tmp_path / "a.csv")
 
 
 def test_secrets_in_a_url_are_not_shown(server: Server, tmp_path: Path) -> None:
     url = server.url.replace("://", "://user:passw0rd@") + "/missing.jsonl?signature=5ecret"
     with pytest.raises(UserError) as caught:
-        downloads.download_url(url, tmp_path / "a.csv")
+        transfers.download(url, tmp_path / "a.csv")
     assert "passw0rd" not in str(caught.value)
     assert "5ecret" not in str(caught.value)
     assert f"{server.url}/missing.jsonl" in str(caught.value)
@@ -194,44 +193,6 @@ def test_a_missing_pin_is_given_as_a_line_to_paste(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f'a.csv as found .1,800 bytes.*: sha256: "{PIN}"$'):
         downloads.verify_pinned(file, None, "data set shop")
     downloads.verify_pinned(file, PIN, "data set shop")
-
-
-def archive(tmp_path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as content:
-        content.writestr("folder/trn.json.gz", BODY)
-        content.writestr("../escaped.json", BODY)
-    return tmp_path / "a.zip"
-
-
-def test_a_member_comes_out_under_its_own_name(tmp_path: Path) -> None:
-    file = downloads.take_member(archive(tmp_path), "folder/trn.json.gz", tmp_path)
-    assert file == tmp_path / "trn.json.gz"
-    assert file.read_bytes() == BODY
-
-
-@pytest.mark.parametrize("member", ["../escaped.json", "/etc/passwd", "a/../../b", "..\\escaped.json", "C:\\a", ""])
-def test_members_that_leave_the_archive_are_refused(tmp_path: Path, member: str) -> None:
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    with pytest.raises(UserError, match="leaves its archive"):
-        downloads.take_member(archive(tmp_path), member, inside)
-    assert files(tmp_path) == [tmp_path / "a.zip"]
-
-
-def test_a_missing_member_is_answered_with_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a.zip has no member trn.json; .* folder/trn.json.gz, "):
-        downloads.take_member(archive(tmp_path), "trn.json", tmp_path)
-
-
-@pytest.mark.parametrize("damage", ["not a zip", "cut", "flipped"])
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_damaged_archives_are_refused(tmp_path: Path, damage: str, compression: int) -> None:
-    file = archive(tmp_path, compression)
-    content = bytearray(file.read_bytes())
-    content[50] ^= 255  # the member's bytes begin at 48
-    file.write_bytes({"not a zip": BODY, "cut": bytes(content[:-50]), "flipped": bytes(content)}[damage])
-    with pytest.raises(UserError, match=r"a.zip is not a whole zip archive"):
-        downloads.take_member(file, "folder/trn.json.gz", tmp_path)
 
 
 def test_a_gated_repository_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """What `make` types: the verdict on dvc.lock, and the outlook before a long run."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +43,24 @@ def test_the_outlook_grows_with_the_work() -> None:
     assert outlook.cpu_hours(changed(epochs=6)) > hours
     assert outlook.cpu_hours(changed(epochs=0)) < hours / 2
     assert "make demo" in outlook.work()
+
+
+@pytest.mark.parametrize(
+    ("measured", "tokens"),
+    [
+        ({"rows": 10, "epoch": {"tokens": 2_000}}, 80 * 200),
+        ({"rows": 10, "epoch": {"tokens": 9_000}}, 80 * 525),  # measured with a larger max_length
+        ({"rows": 10}, 80 * outlook.TOKENS_A_ROW),
+        (None, 80 * outlook.TOKENS_A_ROW),
+    ],
+)
+def test_the_outlook_takes_rows_as_long_as_those_measured_last(
+    measured: dict[str, Any] | None, tokens: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("copywriter.paths.LENGTHS", tmp_path / "lengths.json")
+    if measured:
+        (tmp_path / "lengths.json").write_text(json.dumps(measured))
+    assert outlook.tokens_per_epoch(changed(sample__size=100)) == tokens
 
 
 def test_the_demo_changes_keys_that_exist_to_values_that_fit() -> None:

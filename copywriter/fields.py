@@ -1,0 +1,79 @@
+"""A row's fields: a value under a name or a path, and whether a file has the fields that it should have."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from copywriter.stage import UserError
+
+ROWS_TO_FIND_A_FIELD = 1_000
+
+
+class Record(NamedTuple):
+    """A row as its file holds it: its fields, or None with the reason and its first 80 characters."""
+
+    number: int  # of the line that it starts on, or of the row where a file has no lines
+    fields: dict[str, object] | None
+    malformed: str | None = None
+    excerpt: str = ""
+
+
+def value(row: object, path: str) -> object:
+    """What a row holds under a name or, where it has no such name, a path of names and indices joined by dots."""
+    if isinstance(row, dict) and path in row:
+        return row[path]
+    if "." not in path:
+        return None
+    for name in path.split("."):
+        if isinstance(row, list) and name.isdecimal() and len(name) < 6 and int(name) < len(row):
+            row = row[int(name)]
+        elif isinstance(row, dict):
+            row = row.get(name)
+        else:
+            return None
+    return row
+
+
+def paths(row: Mapping[str, object], prefix: str = "") -> Iterable[str]:
+    """The names of a row's fields, those of the objects in it as paths."""
+    for name, inner in row.items():
+        yield prefix + name
+        if isinstance(inner, dict) and prefix.count(".") < 3:
+            yield from paths(inner, f"{prefix}{name}.")
+
+
+class Fields:
+    """The fields of a file's first rows; UserError as soon as it is known that a needed one is in none of them."""
+
+    def __init__(self, file: str, needed: Iterable[str]) -> None:
+        self.file, self.needed, self.found, self.rows = file, tuple(needed), dict[str, None](), 0
+
+    def look(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Looks at rows until ROWS_TO_FIND_A_FIELD were seen."""
+        if self.rows == ROWS_TO_FIND_A_FIELD:
+            return
+        for row in islice(rows, ROWS_TO_FIND_A_FIELD - self.rows):
+            self.rows += 1
+            self.found |= dict.fromkeys(paths(row))
+            self.found |= dict.fromkeys(name for name in self.needed if value(row, name) is not None)
+        if self.rows == ROWS_TO_FIND_A_FIELD:
+            self.require()
+
+    def needed_of(self, row: dict[str, object]) -> dict[str, object]:
+        """The needed fields of a row, under the names by which they are needed; without any needed, the row."""
+        return {name: value(row, name) for name in self.needed} if self.needed else row
+
+    def known(self, names: Iterable[str]) -> None:
+        """Takes the fields from a file that names them itself."""
+        self.found, self.rows = dict.fromkeys(names), ROWS_TO_FIND_A_FIELD
+        self.require()
+
+    def require(self) -> None:
+        """UserError when a needed field is in none of the rows seen."""
+        missing = [name for name in self.needed if name not in self.found]
+        if missing and self.rows:
+            there = ", ".join(map(repr, islice(self.found, 20))) or "none"
+            raise UserError(
+                f"{self.file} has no field {' and no field '.join(map(repr, missing))}; its fields are: {there}; "
+                "name the right ones in sources.yaml"
+            )

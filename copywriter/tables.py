@@ -1,0 +1,125 @@
+"""A catalogue's raw files as rows: cut into chunks by one process, parsed by as many as there are."""
+
+import gzip
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from isal import igzip, igzip_lib
+
+from copywriter import binary_rows, csv_rows, json_rows, layout, stage
+from copywriter.fields import Fields, Record, value
+from copywriter.stage import UserError
+
+ROWS_PER_CHUNK = 1_000  # of a format that is parsed while it is read
+# Why a row is none.
+MALFORMED = ("not a JSON object", "not a text", "too long", "wrong number of fields", "broken quotes", "wrong encoding")
+_TEXT = (str, type(None))
+
+
+class Row(NamedTuple):
+    """A row as found. A text is None where its field is missing or null; `malformed` is one of MALFORMED, or None."""
+
+    file: str
+    number: int
+    title: str | None = None
+    description: str | None = None
+    malformed: str | None = None
+    excerpt: str = ""  # how a malformed row begins
+    unit: str = "line"  # what `number` counts
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of one file, in its order: rows parsed already, or whole unparsed lines from line `first` on."""
+
+    file: str
+    first: int = 1
+    lines: bytes = b""
+    parsed: tuple[Record, ...] = ()
+    unit: str = "line"
+
+
+def chunks(raw: Path, manifest: Mapping[str, Any]) -> Iterator[Chunk]:
+    """The chunks of the files that `manifest` names, sorted by name; only one is held in memory.
+
+    UserError when a file is missing or damaged, or its first rows have none of the fields that the manifest names.
+    """
+    for name in sorted(manifest["files"]):
+        file = stage.existing(raw / name, "dvc repro --force fetch")
+        yield from file_chunks(file, manifest, (manifest["title"], manifest["description"]))
+
+
+def file_chunks(file: Path, given: Mapping[str, Any], needed: tuple[str, ...] = ()) -> Iterator[Chunk]:
+    """The chunks of one file, with the needed fields or, without any, with all; `given` may fix its layout."""
+    try:
+        found = guess(file, given)
+        fields = Fields(f"{file.name} ({found})", needed)
+        if found.encoding is None:
+            read = binary_rows.read_parquet if found.format == "parquet" else binary_rows.read_workbook
+            yield from record_chunks(file.name, "row", read(file, fields), fields)
+            return
+        with opened(file) as stream:
+            if found.format == "jsonl":
+                for first, lines in json_rows.line_blocks(json_rows.utf8_blocks(stream, found.encoding), fields):
+                    yield Chunk(file.name, first, lines)
+            elif found.format == "json":
+                yield from record_chunks(file.name, "row", json_rows.read_array(stream, found, fields), fields)
+            else:
+                yield from record_chunks(file.name, "line", csv_rows.read_csv(stream, found, fields), fields)
+    except UnicodeError as error:
+        raise UserError(f"{file.name} is not in its encoding ({error}); mend `encoding:` in sources.yaml") from None
+    except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]
+        raise UserError(f"{file} is damaged ({error}); get it again with 'dvc repro --force fetch'") from None
+
+
+def record_chunks(file: str, unit: str, found: Iterator[Record], fields: Fields) -> Iterator[Chunk]:
+    """Rows that are parsed already, ROWS_PER_CHUNK at a time."""
+    while group := tuple(islice(found, ROWS_PER_CHUNK)):
+        yield Chunk(file, parsed=group, unit=unit)
+    fields.require()
+
+
+def rows(chunk: Chunk, title: str, description: str) -> Iterator[Row]:
+    """The rows of a chunk; `title` and `description` name the fields, also by a path such as `product.name`."""
+    nested = "." in title + description
+    for number, row, malformed, excerpt in records(chunk):
+        if row is None:
+            yield Row(chunk.file, number, None, None, malformed, excerpt, chunk.unit)
+            continue
+        texts = (value(row, title), value(row, description)) if nested else (row.get(title), row.get(description))
+        if isinstance(texts[0], _TEXT) and isinstance(texts[1], _TEXT):
+            yield Row(chunk.file, number, texts[0], texts[1])
+        else:
+            odd = next(text for text in texts if not isinstance(text, _TEXT))
+            yield Row(chunk.file, number, None, None, "not a text", str(odd)[:80], chunk.unit)
+
+
+def records(chunk: Chunk) -> Iterator[Record]:
+    """The rows of a chunk with all their fields."""
+    yield from chunk.parsed
+    if chunk.lines:
+        yield from json_rows.read_lines(chunk.lines, chunk.first)
+
+
+def describe(row: Row) -> str:
+    """Where a malformed row is and its first 80 characters, those that do not print escaped."""
+    return f"{row.file} {row.unit} {row.number}: {row.excerpt!r}"
+
+
+def guess(file: Path, given: Mapping[str, Any]) -> layout.Layout:
+    """The layout of a file, seen in its bytes or fixed by `given`."""
+    with opened(file) as stream:
+        found = layout.guess(stream.read(layout.HEAD_BYTES), given, file.name)
+        if found.encoding is None and isinstance(stream, igzip.IGzipFile):
+            raise UserError(f"{file.name} is a gzipped {found.format} file; unzip it and name that file")
+    return found
+
+
+def opened(file: Path) -> BinaryIO:
+    """A file's bytes, unzipped where it is gzipped."""
+    with file.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, igzip.IGzipFile(file)) if zipped else file.open("rb")  # type: ignore[no-untyped-call]

@@ -1,0 +1,244 @@
+"""What a file holds is said truly, and the entry that is printed or pinned is the one that fetch takes."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from copywriter import canonical, inspect, paths, pins, sources, survey, tables
+from copywriter.stage import UserError
+from stages import fetch
+from tests.conftest import ROOT
+
+ROWS = [
+    ("Red bucket", "Ten litres.Made of steel &amp; tin."),
+    ("Blue bucket", "Twelve  litres."),
+    ("Red bucket", "Ten litres.Made of steel &amp; tin."),
+    ("red BUCKET", "Another text."),
+    ("", "No name at all."),
+    ("Lamp", ""),
+    ("Rug", "<b>Rug</b>"),
+]
+CSV = "id;name;text\n" + "".join(f'{n};{name};"{text}"\n' for n, (name, text) in enumerate(ROWS)) + "7;Cup\n"
+PAGE = """\
+# My sources.
+datasets:   # mine
+  other:                      # a comment that stays
+    kind: file
+    path: catalogues/other.csv
+    title: name
+    description: text
+    licence: mine
+
+  shop:
+    kind: file
+    path: catalogues/shop.csv # where it lies
+    sha256: "{pin}"   # pinned
+    title: name
+    description: text
+    licence: mine
+
+  # an example:
+  #   sha256: "..."
+models: {{}}
+"""
+OLD = "0" * 64
+SHOP = Path("catalogues/shop.csv")
+ENTRY = {"kind": "file", "path": str(SHOP), "title": "name", "description": "text", "licence": "mine"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(paths, "MIRROR", None)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    SHOP.parent.mkdir()
+    SHOP.write_text(CSV)
+    return tmp_path
+
+
+def said(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command prints."""
+    monkeypatch.setattr(sys, "argv", ["inspect", *arguments])
+    inspect.main()
+    return capsys.readouterr().out
+
+
+def test_a_file_is_described(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(str(SHOP), monkeypatch=monkeypatch, capsys=capsys)
+    for line in [
+        f"shop.csv: csv, utf-8, semicolon, {len(CSV)} bytes, 8 rows, all looked at",
+        "title: name    description: text",
+        "clean would keep 2 (25.0%) of the 8 rows looked at",
+        "no title",
+        "no description",
+        "description repeats title",
+        "duplicate pair",
+        "duplicate title",
+        "wrong number of fields: shop.csv line 9: '7;Cup'",
+        "by the rule entities",
+    ]:
+        assert line in text
+    assert "Ten litres.Made of steel" in text
+    entry = yaml.safe_load(text.rpartition("sources.yaml:\n")[2])["shop"]
+    file = sources.File.model_validate(entry)
+    assert file.sha256 == canonical.sha256(SHOP)
+    fetch.fetch("shop", file, Path("data/raw"))
+    assert (Path("data/raw") / "shop.csv").read_text() == CSV
+
+
+def test_a_file_elsewhere_is_described_with_the_way_to_its_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SHOP.rename("../my shop.csv")
+    text = said("../my shop.csv", monkeypatch=monkeypatch, capsys=capsys)
+    subprocess.run(text.partition("or type `")[2].partition("`")[0], shell=True, check=True)
+    entry = yaml.safe_load(text.rpartition("sources.yaml:\n")[2])["my-shop"]
+    fetch.fetch("my-shop", sources.File.model_validate(entry), Path("data/raw"))
+    assert (Path("data/raw") / "my shop.csv").read_text() == CSV
+
+
+def test_counts_are_those_of_the_rows() -> None:
+    sample = survey.draw(SHOP, {})
+    rows, columns = survey.columns(sample)
+    verdict = survey.judge(sample, "name", "text")
+    assert rows == len(ROWS) + 1 == verdict.kept + verdict.dropped.total()
+    assert len(columns["name"].lengths) == 6
+    assert len(columns["text"].lengths) == 6
+    assert columns["name"].percentile(1) == len("Blue bucket")
+    assert set(verdict.dropped.values()) == {1}
+    assert set(verdict.dropped) == {
+        *("no title", "no description", "description repeats title"),
+        *("duplicate pair", "duplicate title", "wrong number of fields"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "guessed"),
+    [
+        ({"id": 5, "title": 50, "content": 400}, ("title", "content")),
+        ({"Body (HTML)": 400, "Handle": 20, "Title": 40}, ("Title", "Body (HTML)")),
+        ({"Nome": 40, "Descrição": 400, "SKU": 8}, ("Nome", "Descrição")),
+        ({"product.name": 40, "product.text": 300, "name": 8}, ("product.name", "product.text")),
+        ({"sku": 8, "artikel": 40, "langtext": 900}, ("artikel", "langtext")),
+        ({"only": 8}, (None, "only")),
+        ({}, (None, None)),
+    ],
+)
+def test_title_and_description_are_guessed(columns: dict[str, int], guessed: tuple[str, str]) -> None:
+    assert survey.guess({name: survey.Column([length] * 9) for name, length in columns.items()}) == guessed
+
+
+def test_a_column_of_numbers_is_no_title() -> None:
+    found = {"name": survey.Column(others=9), "label": survey.Column([20]), "text": survey.Column([90])}
+    assert survey.guess(found) == ("label", "text")
+
+
+def test_of_a_large_file_a_sample_from_all_over_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(tables, "ROWS_PER_CHUNK", 10)
+    Path("large.csv").write_text("name,text\n" + "".join(f"Cup {n},A cup\n" for n in range(1_000)))
+    samples = [survey.draw(Path("large.csv"), {}) for _ in range(2)]
+    assert samples[0] == samples[1]
+    assert (samples[0].rows, samples[0].whole, len(samples[0].chunks)) == (1_000, False, 10)
+    numbers = [row.number for chunk in samples[0].chunks for row in tables.rows(chunk, "name", "text")]
+    assert numbers == sorted(numbers)
+    assert min(numbers) < 500 < max(numbers)
+
+
+def test_a_member_of_an_archive_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile("catalogues/shop.zip", "w") as archive:
+        archive.writestr("a/shop.csv", CSV)
+        archive.writestr("b.txt", "")
+    text = said("catalogues/shop.zip", "--member", "a/shop.csv", monkeypatch=monkeypatch, capsys=capsys)
+    assert "    member: a/shop.csv" in text
+    fetch.fetch("shop", sources.File(**yaml.safe_load(text.rpartition("sources.yaml:\n")[2])["shop"]), Path("data/raw"))
+    assert json.loads(Path("data/raw/manifest.json").read_text())["files"].keys() == {"shop.csv"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone.csv"], "there is no file gone.csv"),
+        (["empty.csv"], "empty.csv is empty"),
+        (["one.csv"], "one.csv has no two columns of text; give --title and --description"),
+        ([str(SHOP), "--title", "nome"], "no row has a text under 'nome'; the columns are 'id', 'name', 'text'"),
+        ([str(SHOP), "--pin", "other"], "other of sources.yaml has path: catalogues/other.csv, not catalogues"),
+        ([str(SHOP), "--pin", "shop", "--title", "id"], "shop of sources.yaml has title: name, not id, and"),
+        (["../shop.csv", "--pin"], "../shop.csv is not in catalogues/, the folder whose edits DVC notices; move it"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty.csv").touch()
+    Path("one.csv").write_text("name\nCup\n")
+    Path("../shop.csv").write_text(CSV)
+    Path("sources.yaml").write_text(PAGE.format(pin=OLD))
+    monkeypatch.setattr(sys, "argv", ["inspect", *arguments])
+    with pytest.raises(SystemExit):
+        inspect.main()
+    assert message in capsys.readouterr().err
+
+
+def test_a_pin_is_renewed_in_place_and_comments_stay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("sources.yaml").write_text(PAGE.format(pin=OLD))
+    said(str(SHOP), "--pin", "shop", monkeypatch=monkeypatch, capsys=capsys)
+    assert Path("sources.yaml").read_text() == PAGE.format(pin=canonical.sha256(SHOP))
+    fetch.fetch("shop", sources.load().datasets["shop"], Path("data/raw"))
+    again = said(str(SHOP), "--pin", monkeypatch=monkeypatch, capsys=capsys)
+    assert "shop: unchanged in sources.yaml" in again
+    Path("catalogues/other.csv").write_text(CSV)
+    # Without a name it is the entry that names the file; it had no pin.
+    said("catalogues/other.csv", "--pin", monkeypatch=monkeypatch, capsys=capsys)
+    assert sources.load().datasets["other"].sha256 == canonical.sha256(Path("catalogues/other.csv"))
+
+
+@pytest.mark.parametrize("page", ["datasets:\nmodels:\n", (ROOT / "sources.yaml").read_text()])
+def test_a_new_entry_is_added_and_the_rest_stays(page: str, tmp_path: Path) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text(page.replace("datasets:\nmodels:\n", PAGE.format(pin=OLD)))
+    before = file.read_text()
+    entry = ENTRY | {"path": "új: #1.csv", "sha256": OLD, "title": "no", "description": "1.5"}
+    pins.renew(file, "my-shop", entry)
+    after = sources.load(file).datasets["my-shop"]
+    assert isinstance(after, sources.File)
+    assert (str(after.path), after.title, after.description) == ("új: #1.csv", "no", "1.5")
+    assert set(before.splitlines()) <= set(file.read_text().splitlines())
+
+
+@pytest.mark.parametrize("sha256", [OLD, "1" * 64])
+def test_a_page_of_another_layout_is_left_alone(sha256: str) -> None:
+    page = json.dumps(yaml.safe_load(PAGE.format(pin=OLD)))
+    Path("sources.yaml").write_text(page)
+    with pytest.raises(UserError, match="could not be edited by a program; put the entry above into it by hand"):
+        pins.renew(Path("sources.yaml"), "shop", {**ENTRY, "sha256": sha256})
+    assert Path("sources.yaml").read_text() == page
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("../My Shop/Products 2026.csv.gz", "products-2026"), ("s3://b/a_b.jsonl", "a-b"), ("商品.csv", "my-shop")],
+)
+def test_names_for_entries(file: str, name: str) -> None:
+    assert pins.name_for(file) == name
+
+
+def test_the_command_runs_anywhere_and_imports_no_torch() -> None:
+    code = """if True:
+        import runpy, sys
+        sys.argv = ["inspect", "catalogues/shop.csv"]
+        runpy.run_module("copywriter.inspect", run_name="__main__")
+        sys.exit("torch" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "title: name" in done.stdout
