@@ -151,7 +151,7 @@ def test_more_epochs_rerun_training_its_evaluation_and_the_report_alone(checkout
 def test_epochs_0_scores_exactly_as_base_so_that_diff_compares_base_and_tuned(checkout: Checkout) -> None:
     checkout.dvc("exp", "run", "--temp", "-n", "untrained", "-S", "epochs=0")
     assert checkout.experiment("untrained", "metrics/tuned.json") == checkout.git("show", "main:metrics/base.json")
-    diff = json.loads(checkout.dvc("metrics", "diff", "untrained", "main", "--json"))["metrics/tuned.json"]
+    diff = json.loads(checkout.dvc("metrics", "diff", "--all", "untrained", "main", "--json"))["metrics/tuned.json"]
     tuned = checkout.json("metrics/tuned.json")
     for name in ("bleu", "rouge1", "rouge2", "rougeL", "chrf"):
         assert diff[name]["new"] == tuned[name]

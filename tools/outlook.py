@@ -35,9 +35,9 @@ def work() -> str:
     processor = device.choose()
     device.dtype(p.precision, processor)
     if processor.type == "cuda":
-        others = f", one of {count} GPUs" if (count := torch.cuda.device_count()) > 1 else ""
+        cards = f"{count} x " if (count := torch.cuda.device_count()) > 1 else ""
         time = speed.expected(tokens_per_epoch(p) * p.epochs, speed.measured(p.model))
-        return f"{p.model} on {p.dataset} will be trained on {device.name(processor)}{others}; its {time}"
+        return f"{p.model} on {p.dataset} will be trained on {cards}{device.name(processor)}; its {time}"
     return (
         f"no GPU here: this experiment would take about {cpu_hours(p):.0f} hours on two cores with smollm2-135m, "
         "longer with a larger model; 'make demo' shows the whole pipeline in minutes"
