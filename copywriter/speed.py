@@ -5,12 +5,27 @@ import json
 from copywriter import paths
 
 
-def measured(model: str) -> float | None:
-    """Real tokens a second of this machine's last training, or None where `model` was not the one that it trained."""
+def measured(model: str, device: str | None = None) -> float | None:
+    """Real tokens a second of this machine's last training, or None where it was of another model (or device)."""
+    last = _last(model, device)
+    return last[0] if last else None
+
+
+def minutes(tokens: int, model: str, device: str) -> float | None:
+    """What a whole training on `tokens` tokens takes, setting up included; None where `measured` is."""
+    last = _last(model, device)
+    return (last[1] + tokens / last[0]) / 60 if last else None
+
+
+def _last(model: str, device: str | None) -> tuple[float, float] | None:
+    """Tokens a second and seconds to the first step; None where there are none yet, of another run, or torn."""
     try:
         speed = json.loads(paths.SPEED.read_text(encoding="utf-8"))
-        return float(speed["tokens_per_second"]) if speed["model"] == model else None
-    except (OSError, ValueError, KeyError):
+        if speed["model"] != model or (device is not None and speed["device"] != device):
+            return None
+        rate = float(speed["tokens_per_second"])
+        return (rate, float(speed.get("seconds_to_first_step", 0))) if rate > 0 else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -44,7 +44,7 @@ class Step:
         draws_again = params.gradient_checkpointing and params.lora.dropout > 0
         self._captures = fixed_shapes and params.cuda_graph and self._scaler is None and not draws_again
         self._slower_because = obstacle(params, device, steps)
-        self._compiled = fixed_shapes and self._slower_because is None
+        self._compiled = self._slower_because is None
         self._windows = attention.windows(base)
         if self._compiled:
             attention.use(base)

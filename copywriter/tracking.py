@@ -1,7 +1,6 @@
 """What is seen of a run: TensorBoard, Weights & Biases, the curves as CSV, and a stop when the loss is no number."""
 
 import csv
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from transformers import TrainerCallback
 from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 
-from copywriter import canonical, paths
+from copywriter import canonical, paths, speed
 from copywriter.packing import Sequences
 from copywriter.params import Params
 from copywriter.stage import UserError
@@ -67,14 +66,8 @@ def outlook(data: Sequences, params: Params, model: str, device: str) -> str:
         f"{params.epochs} epochs of {steps:,} steps; an epoch has {real:,} tokens, {data.trained_tokens.sum():,} of "
         f"them trained, in {len(data):,} sequences that are {real / room:.0%} full"
     )
-    try:
-        last = json.loads(paths.SPEED.read_text())
-        if (last["model"], last["device"]) == (model, device):
-            minutes = (last["seconds_to_first_step"] + params.epochs * real / last["tokens_per_second"]) / 60
-            line += f"; about {minutes:.1f} minutes, by the {last['tokens_per_second']:,} tokens/s of the last run"
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):  # none yet, or torn
-        pass
-    return line
+    minutes, rate = speed.minutes(params.epochs * real, model, device), speed.measured(model, device)
+    return line + f"; about {minutes:.1f} minutes, by the {rate:,.0f} tokens/s of the last run" if minutes else line
 
 
 def _now() -> float:

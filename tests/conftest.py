@@ -2,8 +2,12 @@
 
 import os
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -66,6 +70,18 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     llama.save_pretrained(folder)
     canonical.write_json(folder / "pin.json", {"model": "tiny", "files": canonical.folder_hashes(folder)})
     return folder
+
+
+ServerT = TypeVar("ServerT", bound=ThreadingHTTPServer)
+
+
+@contextmanager
+def served(server: ServerT) -> Iterator[ServerT]:
+    """`server`, answering in a thread of its own."""
+    with server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ import pytest
 from copywriter import canonical, paths, practice, sources
 from copywriter.stage import UserError
 from stages import fetch
+from tests.conftest import served
 
 ROOT = Path(__file__).parent.parent
 BODY = b'{"title": "Girls Ballet Tutu Neon Pink", "content": "3 layer ballet tutu"}\n'
@@ -58,10 +58,8 @@ def server() -> Iterator[str]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as http:
         yield f"http://127.0.0.1:{http.server_address[1]}"
-        http.shutdown()
 
 
 def file_entry(**keys: Any) -> sources.File:

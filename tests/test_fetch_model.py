@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +34,7 @@ from transformers import (
 from copywriter import canonical, paths, sources, weights
 from copywriter.stage import UserError
 from stages import fetch_model
+from tests.conftest import served
 
 ROOT = Path(__file__).parent.parent
 BASE = Path("models/base")
@@ -590,10 +590,8 @@ class HubHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    with Hub() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with served(Hub()) as server:
         yield server
-        server.shutdown()
 
 
 def test_a_gated_repository_is_downloaded_with_the_token_in_its_header_alone(

@@ -8,29 +8,14 @@ import pytest
 import torch
 from transformers import AutoConfig, PreTrainedConfig
 
+from benchmarks.shapes import SHAPES
 from copywriter import device, fit, memory, model
 from copywriter.prompt import load_tokenizer
 from copywriter.stage import UserError
 from tests.conftest import changed
 from tests.test_train import CPU, SMALL, examples, gradients
 
-LLAMA: dict[str, Any] = {"model_type": "llama", "head_dim": 64, "tie_word_embeddings": True}
-SMOLLM2 = LLAMA | {
-    "vocab_size": 49152,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-}
-LLAMA_1B = LLAMA | {
-    "vocab_size": 128256,
-    "hidden_size": 2048,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 16,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-}
+SMOLLM2, LLAMA_1B = SHAPES["smollm2-135m"], SHAPES["llama-3.2-1b"]
 PLAIN: dict[str, Any] = {"lora__dropout": 0.0, "dequantize": True}
 
 

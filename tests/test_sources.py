@@ -1,7 +1,6 @@
 """sources.yaml is checked as a whole, and no byte gets past it that is not the pinned one."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from copywriter import downloads, paths, sources, transfers
 from copywriter.stage import UserError
+from tests.conftest import served
 
 BODY = b'{"title": "Tutu"}\n' * 100
 PIN = hashlib.sha256(BODY).hexdigest()
@@ -45,11 +45,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with served(Server(("127.0.0.1", 0), Handler)) as server:
         server.asked = []
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
-        server.shutdown()
 
 
 @pytest.fixture(autouse=True)

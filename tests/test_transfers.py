@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import random
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from copywriter import downloads, paths, transfers
 from copywriter.stage import UserError
+from tests.conftest import served
 
 BODY = random.Random(0).randbytes(50_000)
 NEW = random.Random(1).randbytes(40_000)
@@ -73,11 +73,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with served(Server(("127.0.0.1", 0), Handler)) as server:
         server.asked = []
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
-        server.shutdown()
 
 
 @pytest.fixture(autouse=True)
