@@ -1,8 +1,8 @@
 """Leaks between the sets, and how many planted near-duplicates are found: `python -m benchmarks.leakage`.
 
 The stages from fetch to split run on a catalogue in a temporary folder. Then every training row is compared with every
-test and validation row, by Python's own sets of words instead of the hashes of copywriter/shingles.py, and so are two
-splits of the same rows that know no families. Prints numbers, never a text of the catalogue.
+test and validation row, by Python's own sets of words instead of the hashes of copywriter/splitting/shingles.py, and so
+are two splits of the same rows that know no families. Prints numbers, never a text of the catalogue.
 """
 
 import argparse
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks import planted
 from benchmarks.data import table
-from copywriter import canonical, families, params, records, sources, stage, text
+from copywriter import canonical, params, records, sources, stage, text
 from copywriter.records import Product
+from copywriter.splitting import families
 from stages import clean, fetch, sample, split
 
 LEAK = 0.8  # the Jaccard similarity of 5-grams from which on two descriptions count as one

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from copywriter import canonical, practice, stage
-from copywriter.phrases import banks
+from copywriter import canonical, stage
+from copywriter.fetching import practice
+from copywriter.fetching.phrases import banks
 
 OFFICIAL = 2_248_619  # lines of trn.json, of which PARTS are counted
 PARTS = ((("title", "content"), 1_390_100), (("title",), 731_685), (("content",), 108_618), ((), 18_216))

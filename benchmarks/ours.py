@@ -5,9 +5,10 @@ from typing import Any
 from transformers import Trainer
 
 from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, MAX_PROMPT, ROOT, SEED, Job, Side
-from copywriter import device, lora, model, params
+from copywriter import device, model, params
 from copywriter.prompt import Example, load_tokenizer
-from copywriter.trainer import QloraTrainer
+from copywriter.training import lora
+from copywriter.training.trainer import QloraTrainer
 from stages.train_qlora import sequences
 
 _NEVER = 10**6  # epochs or steps; the clock ends the training

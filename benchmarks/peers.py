@@ -18,8 +18,8 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, SEED, Job, Side
 from copywriter import device
-from copywriter.loss import IGNORED
 from copywriter.prompt import Example, load_tokenizer
+from copywriter.training.loss import IGNORED
 
 _NEVER = 10**6  # steps; the clock ends the training
 

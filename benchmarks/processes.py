@@ -19,8 +19,9 @@ from transformers import TrainerCallback
 from benchmarks import prepare, rows, shapes
 from benchmarks.ours import ours
 from benchmarks.sides import SEED, Job, Side
-from copywriter import device, launch, order
+from copywriter import device
 from copywriter.stage import UserError
+from copywriter.training import launch, order
 
 NAME = "benchmarks.processes"
 

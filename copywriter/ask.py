@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from copywriter import device, generate, model, params, paths
+from copywriter import device, model, params, paths
+from copywriter.evaluation import generate
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.stage import UserError
 

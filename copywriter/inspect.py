@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from copywriter import archives, canonical, downloads, layout, params, paths, pins, sources, survey, tables
+from copywriter import canonical, params, paths, pins, sources
+from copywriter.fetching import archives, downloads
+from copywriter.reading import layout, survey, tables
+from copywriter.reading.survey import Column, Verdict
 from copywriter.stage import UserError
-from copywriter.survey import Column, Verdict
 
 WIDTH = 100  # characters of a line of text that is shown
 OPTIONS = ("member", "format", "encoding", "delimiter", "title", "description")

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from copywriter import canonical, params, paths, records, speed, stage
-from copywriter.packing import pack
 from copywriter.prompt import Prompter, load_tokenizer
+from copywriter.training.packing import pack
 
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 KEPT = (0.95, 0.99)

@@ -16,11 +16,13 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from copywriter import canonical, duplicates, examples, parallel, params, paths, records, rules, stage, tables
-from copywriter.duplicates import Key
-from copywriter.examples import Examples
+from copywriter import canonical, params, paths, records, stage
+from copywriter.cleaning import duplicates, examples, parallel, rules
+from copywriter.cleaning.duplicates import Key
+from copywriter.cleaning.examples import Examples
+from copywriter.reading import tables
+from copywriter.reading.tables import Chunk
 from copywriter.stage import UserError
-from copywriter.tables import Chunk
 
 REASONS = (*tables.MALFORMED, *rules.REASONS, *duplicates.REASONS)
 

@@ -8,7 +8,8 @@ Params: model, max_length, max_prompt_length, quantization, precision, prompt, d
 import sys
 from collections.abc import Sequence
 
-from copywriter import canonical, device, generate, model, params, paths, records, scores, stage
+from copywriter import canonical, device, model, params, paths, records, stage
+from copywriter.evaluation import generate, scores
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Prediction, Product
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import requests
 
-from copywriter import archives, canonical, downloads, params, paths, practice, sources, stage
+from copywriter import canonical, params, paths, sources, stage
+from copywriter.fetching import archives, downloads, practice
 from copywriter.stage import UserError
 
 Entry = sources.Generated | sources.GoogleDrive | sources.File
@@ -66,7 +67,9 @@ def file_bytes(name: str, entry: sources.File, folder: Path) -> Path:
 def generated(entry: sources.Generated, file: Path) -> Path:
     """`file`, written by the generator of the practice catalogue."""
     practice.write(file, entry.lines, entry.seed)
-    downloads.verify(file, entry.sha256, f"the generated {file.name}", cure="check out copywriter/practice.py again")
+    downloads.verify(
+        file, entry.sha256, f"the generated {file.name}", cure="check out copywriter/fetching/practice.py again"
+    )
     return file
 
 

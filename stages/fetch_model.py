@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from copywriter import archives, canonical, downloads, params, paths, sources, stage
+from copywriter import canonical, params, paths, sources, stage
+from copywriter.fetching import archives, downloads
 from copywriter.stage import UserError
 
 Entry = sources.Wheel | sources.Hub | sources.Folder | sources.Gguf

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from copywriter import canonical, families, params, paths, records, stage, text
+from copywriter import canonical, params, paths, records, stage, text
 from copywriter.records import Product
+from copywriter.splitting import families
 from copywriter.stage import UserError
 
 FILES = {"train": paths.TRAIN, "validation": paths.VALIDATION, "test": paths.TEST}

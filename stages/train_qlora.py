@@ -20,50 +20,33 @@ from accelerate.utils import gather
 from peft import PeftModel
 from transformers import AutoConfig, PreTrainedConfig
 
-from copywriter import (
-    canonical,
-    contract,
-    device,
-    fit,
-    launch,
-    lora,
-    model,
-    order,
-    packing,
-    params,
-    paths,
-    stage,
-    state,
-    step,
-    tokens,
-    tracking,
-    trainer,
-)
+from copywriter import canonical, device, model, params, paths, stage
 from copywriter.prompt import Example, Prompter, load_tokenizer, tokenizer_files
+from copywriter.training import contract, fit, launch, lora, order, packing, state, step, tokens, tracking, trainer
 
 # What does not change the result: where it is logged, how often it is saved, what comes after it.
 _WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding", "fit"}
 _CODE = (
-    "prompt",
-    "tokens",
-    "packing",
-    "order",
-    "model",
-    "nf4",
-    "int8",
-    "lora",
-    "attention",
-    "loss",
-    "graph",
-    "step",
-    "trainer",
+    "prompt.py",
+    "model.py",
+    "training/tokens.py",
+    "training/packing.py",
+    "training/order.py",
+    "training/nf4.py",
+    "training/int8.py",
+    "training/lora.py",
+    "training/attention.py",
+    "training/loss.py",
+    "training/graph.py",
+    "training/step.py",
+    "training/trainer.py",
 )
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes")
 
 
 def fingerprint(p: params.Params, base: dict[str, str], processes: int = 1) -> str:
     """A hash of all that determines the adapter: rows, base, parameters, this code and the libraries under it."""
-    code = [Path(__file__), *(Path(packing.__file__).with_name(f"{name}.py") for name in _CODE)]
+    code = [Path(__file__), *(Path(canonical.__file__).with_name(name) for name in _CODE)]
     return canonical.digest(
         {
             "params": {key: value for key, value in p.model_dump().items() if key not in _WITHOUT_EFFECT},

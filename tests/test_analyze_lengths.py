@@ -12,9 +12,10 @@ from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copywriter import packing, paths, records, speed
+from copywriter import paths, records, speed
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
+from copywriter.training import packing
 from stages import analyze_lengths
 from tests.conftest import ROOT, TEXTS, changed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from copywriter import archives
+from copywriter.fetching import archives
 from copywriter.stage import UserError
 
 BODY = b'{"title": "Tutu"}\n' * 100

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from copywriter import canonical, params, records, rules
+from copywriter import canonical, params, records
+from copywriter.cleaning import rules
+from copywriter.reading.tables import Chunk
 from copywriter.records import Product
 from copywriter.stage import UserError
-from copywriter.tables import Chunk
 from stages import clean
 from tests.conftest import ROOT, changed
 
@@ -193,7 +194,7 @@ def test_twenty_pairs_of_a_rule_are_shown_whichever_order_the_rows_have() -> Non
 
 
 def test_any_number_of_processes_writes_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("copywriter.json_rows.BLOCK_BYTES", 20_000)  # many chunks
+    monkeypatch.setattr("copywriter.reading.json_rows.BLOCK_BYTES", 20_000)  # many chunks
     rows = [line(f"Tutu {n % 900}", f"<p>Layer {n}</p> &amp; it is soft.Warm") for n in range(1_000)]
     raw = catalogue({"b.jsonl": b"\n".join(rows), "a.jsonl": b"\n".join([*rows[::3], b"{}", b"x", line("A\ud83d")])})
     assert raw.stat()

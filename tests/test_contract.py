@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from copywriter import contract, lora, loss, model, packing, params, paths, records, trainer
+from copywriter import model, params, paths, records
 from copywriter.prompt import Example, load_tokenizer
 from copywriter.stage import UserError
+from copywriter.training import contract, lora, loss, packing, trainer
 from stages import train_qlora
 from tests.conftest import changed
 from tests.test_train import CPU, SMALL, examples

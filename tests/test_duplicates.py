@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copywriter import duplicates
+from copywriter.cleaning import duplicates
 
 
 def reasons(*rows: tuple[str, str]) -> list[str | None]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copywriter import examples
+from copywriter.cleaning import examples
 from copywriter.records import Example
 
 LONG = " ".join(f"word{number}" for number in range(100))

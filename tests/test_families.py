@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copywriter import families, shingles, text
+from copywriter import text
 from copywriter.records import Product
+from copywriter.splitting import families, shingles
 
 BUCKET = "A sturdy steel bucket for the garden. It holds ten litres, will not rust and hangs on any hook you have."
 KETTLE = "This kettle boils a litre of water in two minutes, then switches itself off and keeps the water warm for tea."
@@ -166,7 +167,7 @@ def test_how_rows_come_in_batches_does_not_matter(monkeypatch: pytest.MonkeyPatc
 
 def test_other_processes_find_the_same_families() -> None:
     code = (
-        "from copywriter import families; from tests.test_families import catalogue;"
+        "from copywriter.splitting import families; from tests.test_families import catalogue;"
         "print(families.families(catalogue(200, 5)).tolist())"
     )
     here = str(families.families(catalogue(200, 5)).tolist())

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from copywriter import canonical, paths, practice, sources
+from copywriter import canonical, paths, sources
+from copywriter.fetching import practice
 from copywriter.stage import UserError
 from stages import fetch
 from tests.conftest import served

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copywriter import params, records, rules
-from copywriter.tables import Chunk
+from copywriter import params, records
+from copywriter.cleaning import rules
+from copywriter.reading.tables import Chunk
 from stages import clean
 from tests.conftest import ROOT
 

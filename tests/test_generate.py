@@ -14,7 +14,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from transformers import AutoModelForCausalLM
 
-from copywriter import ask, canonical, generate, model, paths, records, scores
+from copywriter import ask, canonical, model, paths, records
+from copywriter.evaluation import generate, scores
 from copywriter.prompt import load_tokenizer
 from copywriter.records import Prediction
 from copywriter.stage import UserError

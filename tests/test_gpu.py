@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from copywriter import attention, contract, device, lora, model, packing, trainer
-from copywriter.loss import nll
+from copywriter import device, model
 from copywriter.prompt import load_tokenizer
 from copywriter.stage import UserError
+from copywriter.training import attention, contract, lora, packing, trainer
+from copywriter.training.loss import nll
 from stages import train_qlora
 from tests.conftest import changed
 from tests.test_train import SMALL, examples

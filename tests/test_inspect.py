@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from copywriter import canonical, inspect, paths, pins, sources, survey, tables
+from copywriter import canonical, inspect, paths, pins, sources
+from copywriter.reading import survey, tables
 from copywriter.stage import UserError
 from stages import fetch
 from tests.conftest import ROOT

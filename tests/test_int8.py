@@ -7,7 +7,8 @@ import pytest
 import torch
 from bitsandbytes.nn.modules import Linear8bitLt
 
-from copywriter import int8, model
+from copywriter import model
+from copywriter.training import int8
 from tests.test_train import CPU
 
 

@@ -9,9 +9,10 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig
 
 from benchmarks.shapes import SHAPES
-from copywriter import device, fit, memory, model
+from copywriter import device, model
 from copywriter.prompt import load_tokenizer
 from copywriter.stage import UserError
+from copywriter.training import fit, memory
 from tests.conftest import changed
 from tests.test_train import CPU, SMALL, examples, gradients
 

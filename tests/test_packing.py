@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from copywriter import packing
 from copywriter.prompt import Example
+from copywriter.training import packing
 
 
 @given(st.lists(st.integers(1, 50), max_size=300))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from copywriter import parallel
+from copywriter.cleaning import parallel
 from copywriter.stage import UserError
 
 

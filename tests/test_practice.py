@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copywriter import phrases, practice
+from copywriter.fetching import phrases, practice
 
 LINES = 80_000
 # Of 2,000 lines with seed 42. What changes it also changes the hash of 80,000 lines that sources.yaml pins.

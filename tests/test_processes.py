@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from copywriter import launch, model, order, paths, state
+from copywriter import model, paths
 from copywriter.stage import UserError
+from copywriter.training import launch, order, state
 from stages import train_qlora
 from tests.conftest import room_in
 from tests.test_train import STAGE, environment, outcome, prepare
@@ -176,7 +177,8 @@ def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
 def test_a_failure_in_one_process_ends_all_and_is_told_once(room: Path) -> None:
     prepare(room)
     start = f"""
-from copywriter import launch, stage
+from copywriter import stage
+from copywriter.training import launch
 try:
     launch.start("train_qlora", "{WITNESS}", [], 2)
 except stage.UserError as error:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from copywriter import rules
+from copywriter.cleaning import rules
 from copywriter.stage import UserError
 
 BY_RULE = {

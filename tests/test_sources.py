@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from copywriter import downloads, paths, sources, transfers
+from copywriter import paths, sources
+from copywriter.fetching import downloads, transfers
 from copywriter.stage import UserError
 from tests.conftest import served
 

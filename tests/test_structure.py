@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 # Their values are tracked as params and outs, and none of them changes what a stage writes.
-NOT_DEPS = {f"copywriter/{name}.py" for name in ("__init__", "launch", "params", "paths", "stage")}
+NOT_DEPS = {f"copywriter/{name}.py" for name in ("__init__", "training/launch", "params", "paths", "stage")}
 PROMISED = [
     *("dvc", "transformers", "peft", "bitsandbytes", "trl", "datasets", "accelerate", "evaluate"),
     *("sacrebleu", "rouge_score", "pyarrow", "torch.utils.tensorboard"),

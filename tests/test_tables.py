@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copywriter import csv_rows, json_rows, layout, tables
+from copywriter.reading import csv_rows, json_rows, layout, tables
 from copywriter.stage import UserError
 
 Pairs = list[tuple[str, str]]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from copywriter import params, paths, records, tokens
+from copywriter import params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
+from copywriter.training import tokens
 from tests.conftest import changed
 from tests.test_train import SMALL, products
 

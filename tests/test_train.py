@@ -15,10 +15,11 @@ import yaml
 from peft import PeftModel
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
-from copywriter import canonical, device, lora, model, packing, params, paths, records, state, trainer
+from copywriter import canonical, device, model, params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
-from copywriter.step import _keep_compilations
+from copywriter.training import lora, packing, state, trainer
+from copywriter.training.step import _keep_compilations
 from stages import train_qlora
 from tests.conftest import ROOT, changed
 

@@ -11,7 +11,8 @@ from typing import Any
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
-from copywriter import downloads, paths, transfers
+from copywriter import paths
+from copywriter.fetching import downloads, transfers
 from copywriter.stage import UserError
 from tests.conftest import served
 

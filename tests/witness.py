@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from copywriter import paths
-from copywriter.trainer import QloraTrainer
+from copywriter.training.trainer import QloraTrainer
 from stages import train_qlora
 
 RANK = os.environ.get("RANK", "0")

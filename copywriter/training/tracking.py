@@ -12,9 +12,9 @@ from transformers import TrainerCallback
 from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 
 from copywriter import canonical, paths, speed
-from copywriter.packing import Sequences
 from copywriter.params import Params
 from copywriter.stage import UserError
+from copywriter.training.packing import Sequences
 
 TRAIN_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
 VALIDATION_COLUMNS = ("step", "epoch", "eval_loss")

@@ -12,9 +12,9 @@ from peft.tuners.lora import LoraLayer
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from copywriter import int8, nf4
 from copywriter.params import Params
 from copywriter.stage import UserError
+from copywriter.training import int8, nf4
 
 # Layers of a transformer block that are called with the same tensor, one after the other.
 _SHARED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))

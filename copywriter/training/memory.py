@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-from copywriter import lora, loss
 from copywriter.params import Params
+from copywriter.training import lora, loss
 
 GIB = 2**30
 OUTSIDE = "beside it"  # the part that torch.cuda.max_memory_allocated does not see

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from copywriter.fields import Fields, Record
-from copywriter.layout import Layout, declared
+from copywriter.reading.fields import Fields, Record
+from copywriter.reading.layout import Layout, declared
 
 MAX_CHARACTERS = 50_000_000  # of a line, and of a field
 _UNDECODED = re.compile("[\udc80-\udcff]")

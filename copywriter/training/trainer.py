@@ -17,20 +17,20 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from copywriter import loss, packing, state
-from copywriter.order import EpochOrder
 from copywriter.params import Params
 from copywriter.stage import UserError
-from copywriter.step import Step
+from copywriter.training import loss, packing, state
+from copywriter.training.order import EpochOrder
+from copywriter.training.step import Step
 
 _SHAPES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
 class QloraTrainer(SFTTrainer):
-    """Trains on sequences of copywriter.packing; the loss is the mean over all completion tokens of an optimizer step.
+    """Trains on sequences of `packing`; the loss is the mean over all completion tokens of an optimizer step.
 
     Gradient accumulation and several GPUs weight by tokens too, so batch 8 equals 8 accumulated batches of 1. The loop,
-    its callbacks, logs and checkpoints are the Trainer's; what happens to a batch is copywriter.step's.
+    its callbacks, logs and checkpoints are the Trainer's; what happens to a batch is `step`'s.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class QloraTrainer(SFTTrainer):
         return checkpoint
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Micro-batches of this process in the order of copywriter.order."""
+        """Micro-batches of this process in the order of `order`."""
         return DataLoader(
             cast(Any, self._train),
             batch_sampler=self._order,

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from copywriter import records
-from copywriter.loss import IGNORED
-from copywriter.packing import Collator, Sequences
 from copywriter.params import Params
 from copywriter.prompt import Example
 from copywriter.stage import UserError
-from copywriter.trainer import QloraTrainer
+from copywriter.training.loss import IGNORED
+from copywriter.training.packing import Collator, Sequences
+from copywriter.training.trainer import QloraTrainer
 
 Batch = dict[str, torch.Tensor]
 
@@ -54,7 +54,7 @@ def check(data: Sequences, end: int, vocabulary: int, file: Path) -> None:
     trained = data.labels != IGNORED
     is_end = data.input_ids == end
     outside = (data.input_ids < 0) | (data.input_ids >= vocabulary)
-    ours, prompt = (f"that is a mistake in copywriter/{name}.py" for name in ("packing", "prompt"))
+    ours, prompt = (f"that is a mistake in copywriter/{name}.py" for name in ("training/packing", "prompt"))
     rules = {
         f"has a token outside the model's vocabulary of {vocabulary:,}: {_BASE}": any_of(outside),
         f"does not end with the end token, which teaches not to stop: {prompt}": any_of(is_last & ~is_end),
@@ -100,7 +100,7 @@ def check_padding(collate: Callable[[list[Any]], Any], data: Sequences, size: in
     found = batch["targets"][batch["targets"] != IGNORED]
     expected = np.concatenate([one["labels"][one["labels"] != IGNORED] for one in rows])
     if found.tolist() != expected.tolist():
-        raise ValueError("padding carries loss: copywriter.packing.Collator adds targets that no row has")
+        raise ValueError("padding carries loss: copywriter.training.packing.Collator adds targets that no row has")
 
 
 def small_batch(examples: Sequence[Example]) -> Batch:

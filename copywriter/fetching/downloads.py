@@ -8,7 +8,8 @@ import urllib.parse
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from copywriter import canonical, paths, transfers
+from copywriter import canonical, paths
+from copywriter.fetching import transfers
 from copywriter.stage import UserError
 
 

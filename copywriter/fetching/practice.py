@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from copywriter.phrases import JOINT, banks, draw, fill, pick, rejoined, replaced, sentence, spread
+from copywriter.fetching.phrases import JOINT, banks, draw, fill, pick, rejoined, replaced, sentence, spread
 
 STOCK = 2_000  # the earlier products that may come again
 REPEATED = (("uid", "title", "content", "target_ind", "target_rel"), ("title", "content"), ("title",))  # what stays

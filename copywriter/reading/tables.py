@@ -9,8 +9,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from isal import igzip, igzip_lib
 
-from copywriter import binary_rows, csv_rows, json_rows, layout, stage
-from copywriter.fields import Fields, Record, value
+from copywriter import stage
+from copywriter.reading import binary_rows, csv_rows, json_rows, layout
+from copywriter.reading.fields import Fields, Record, value
 from copywriter.stage import UserError
 
 ROWS_PER_CHUNK = 1_000  # of a format that is parsed while it is read

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 import orjson
 
-from copywriter.fields import Fields, Record
-from copywriter.layout import Layout
+from copywriter.reading.fields import Fields, Record
+from copywriter.reading.layout import Layout
 from copywriter.stage import UserError
 
 BLOCK_BYTES = 4_000_000

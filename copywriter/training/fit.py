@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig
 
-from copywriter import device, memory
+from copywriter import device
 from copywriter.params import Params
 from copywriter.stage import UserError
+from copywriter.training import memory
 
 
 def fitted(

@@ -10,17 +10,18 @@ from peft import PeftModel
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 from transformers import PreTrainedModel
 
-from copywriter import attention, loss, paths
-from copywriter.graph import Batch, Replay
-from copywriter.lora import FlatAdapter
+from copywriter import paths
 from copywriter.params import Params
 from copywriter.stage import UserError
+from copywriter.training import attention, loss
+from copywriter.training.graph import Batch, Replay
+from copywriter.training.lora import FlatAdapter
 
 _WORTH_COMPILING = 200  # optimizer steps an epoch; it takes about 20 s and saves about 30 ms a step
 
 
 class Step:
-    """Gradients and losses of batches of copywriter.packing.Collator, for one adapter."""
+    """Gradients and losses of batches of copywriter.training.packing.Collator, for one adapter."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from copywriter import characters, markup, sentences
+from copywriter.cleaning import characters, markup, sentences
 from copywriter.stage import UserError
 from copywriter.text import words
 

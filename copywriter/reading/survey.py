@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from copywriter import duplicates, json_rows, rules, tables
-from copywriter.fields import paths, value
-from copywriter.tables import Chunk, Row
+from copywriter.cleaning import duplicates, rules
+from copywriter.reading import json_rows, tables
+from copywriter.reading.fields import paths, value
+from copywriter.reading.tables import Chunk, Row
 
 SAMPLE_BYTES = 64_000_000  # of JSON lines; a smaller file is looked at as a whole
 SAMPLE_ROWS = 64_000  # of the other formats

@@ -1,0 +1,1 @@
+"""Files of any catalogue as rows: CSV, JSON, Parquet, Excel-made; which columns hold title and description."""

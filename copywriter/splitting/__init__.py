@@ -1,0 +1,1 @@
+"""Product families, which never stand on two sides of the split."""
