@@ -46,7 +46,7 @@ _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbyte
 
 def fingerprint(p: params.Params, base: dict[str, str], processes: int = 1) -> str:
     """A hash of all that determines the adapter: rows, base, parameters, this code and the libraries under it."""
-    code = [Path(__file__), *(Path(canonical.__file__).with_name(name) for name in _CODE)]
+    code = [Path(__file__), *(Path(canonical.__file__).parent / name for name in _CODE)]
     return canonical.digest(
         {
             "params": {key: value for key, value in p.model_dump().items() if key not in _WITHOUT_EFFECT},
