@@ -18,7 +18,9 @@ def describe(titles: list[str], weights: Path, p: params.Params, question: str |
     tokenizer = load_tokenizer(weights)
     prompts = Prompter(tokenizer, p).prompts(titles, [question] * len(titles) if question else None)
     dense = model.load_dense(weights, p.quantization, device.dtype(p.precision, processor), processor)
-    return [one.text for one in generate.texts(dense, tokenizer, prompts, p.decoding)]
+    decoding = p.decoding.model_copy(update={"batch_size": min(p.decoding.batch_size, len(prompts))})
+    written = dict(generate.texts(dense, tokenizer, prompts, decoding))
+    return [written[number].text for number in range(len(prompts))]
 
 
 def _ask(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ Params: model, max_length, max_prompt_length, quantization, precision, prompt, d
 import sys
 from collections.abc import Sequence
 
-from copywriter import canonical, device, model, params, paths, records, stage
+from copywriter import canonical, compilation, device, model, params, paths, records, stage
 from copywriter.evaluation import generate, scores
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Prediction, Product
@@ -23,11 +23,13 @@ def predict(variant: str, rows: Sequence[Product], p: params.Params) -> list[Pre
     weights = WEIGHTS[variant]
     tokenizer = load_tokenizer(weights)
     prompter = Prompter(tokenizer, p)
+    compiled = p.compile is not False and compilation.obstacle(processor) is None
     dense = model.load_dense(weights, p.quantization, dtype, processor)
-    written = generate.texts(dense, tokenizer, prompter.prompts([row.title for row in rows]), p.decoding)
+    prompts = prompter.prompts([row.title for row in rows])
+    written = dict(generate.texts(dense, tokenizer, prompts, p.decoding, p.max_prompt_length, compiled))
     return [
         Prediction(row.title, prompter.question(row.title), row.description, one.text, one.stopped)
-        for row, one in zip(rows, written, strict=True)
+        for row, one in zip(rows, (written[number] for number in range(len(rows))), strict=True)
     ]
 
 

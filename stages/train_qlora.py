@@ -37,7 +37,7 @@ _CODE = (
     "training/lora.py",
     "training/attention.py",
     "training/loss.py",
-    "training/graph.py",
+    "graph.py",
     "training/step.py",
     "training/trainer.py",
 )

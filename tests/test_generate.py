@@ -12,8 +12,9 @@ import yaml
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from benchmarks.shapes import figures
 from copywriter import ask, canonical, model, paths, records
 from copywriter.evaluation import generate, scores
 from copywriter.prompt import load_tokenizer
@@ -42,6 +43,12 @@ def plain(dense: Any, prompt: list[int], end: int, **settings: Any) -> list[int]
     return found
 
 
+def greedy(dense: Any, prompts: list[list[int]], end: int, decoding: Any, **settings: Any) -> list[list[int]]:
+    """What ours writes, in the order of the prompts."""
+    written = dict(generate.greedy(dense, prompts, end, decoding, **settings))
+    return [written[row] for row in range(len(prompts))]
+
+
 def test_a_batch_writes_what_transformers_writes_for_each_prompt_alone(dense: Any) -> None:
     decoding = changed().decoding.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
     # An end token that some of the rows write early and others never, so that rows leave the batch at different steps.
@@ -49,38 +56,75 @@ def test_a_batch_writes_what_transformers_writes_for_each_prompt_alone(dense: An
     end = next(t for t in free[0] if any(t not in ids for ids in free[1:]))
     alone = [plain(dense, prompt, end, max_new_tokens=30) for prompt in PROMPTS]
     assert len({len(ids) for ids in alone}) > 1
-    assert generate.greedy(dense, PROMPTS, end, decoding) == alone
+    assert greedy(dense, PROMPTS, end, decoding) == alone
 
 
 @pytest.mark.parametrize("settings", [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 2}])
 def test_a_penalty_sees_the_written_text_alone(dense: Any, settings: dict[str, Any]) -> None:
     decoding = changed().decoding.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
-    free = generate.greedy(dense, PROMPTS, 0, decoding)
-    penalised = generate.greedy(dense, PROMPTS, 0, decoding.model_copy(update=settings))
-    assert penalised == [
-        generate.greedy(dense, [prompt], 0, decoding.model_copy(update=settings))[0] for prompt in PROMPTS
-    ]
+    free = greedy(dense, PROMPTS, 0, decoding)
+    penalised = greedy(dense, PROMPTS, 0, decoding.model_copy(update=settings))
+    assert penalised == [greedy(dense, [prompt], 0, decoding.model_copy(update=settings))[0] for prompt in PROMPTS]
     assert [ids[0] for ids in penalised] == [ids[0] for ids in free]  # nothing is written yet, nothing is penalised
     assert penalised != free
     if "no_repeat_ngram_size" in settings:
-        for ids in penalised:
-            pairs = list(itertools.pairwise(ids))
+        for prompt, ids in zip(PROMPTS, penalised, strict=True):
+            pairs = [pair for pair in itertools.pairwise(ids) if pair not in set(itertools.pairwise(prompt))]
             assert len(pairs) == len(set(pairs))
 
 
 def test_texts_come_in_the_order_of_their_prompts_and_say_whether_they_stopped(dense: Any, tiny_base: Path) -> None:
     tokenizer = load_tokenizer(tiny_base)
     decoding = changed().decoding.model_copy(update={"max_new_tokens": 12, "batch_size": 2})
-    together = generate.texts(dense, tokenizer, PROMPTS, decoding)
-    assert together == [generate.texts(dense, tokenizer, [prompt], decoding)[0] for prompt in PROMPTS]
-    assert all(one.stopped == (one.tokens < 12) or one.tokens == 12 for one in together)
+    together = dict(generate.texts(dense, tokenizer, PROMPTS, decoding))
+    alone = [next(generate.texts(dense, tokenizer, [prompt], decoding)) for prompt in PROMPTS]
+    assert [together[row] for row in range(len(PROMPTS))] == [one for _, one in alone]
+    assert all(one.stopped == (one.tokens < 12) or one.tokens == 12 for one in together.values())
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_rows_that_take_the_place_of_others_write_what_they_write_alone(dense: Any, batch_size: int) -> None:
+    prompts = [[1, *range(10 + row, 12 + row + row % 7)] for row in range(40)]
+    most = [1 + row * 5 % 17 for row in range(40)]
+    decoding = changed().decoding.model_copy(update={"max_new_tokens": 20, "batch_size": batch_size})
+    free = [plain(dense, prompt, 0, max_new_tokens=20) for prompt in prompts]
+    end = free[0][4]
+    alone = [ids[: ids.index(end) + 1] if end in ids else ids for ids in free]
+    written = greedy(dense, prompts, end, decoding, most=most)
+    assert written == [ids[:cap] for ids, cap in zip(alone, most, strict=True)]
+    assert len({len(ids) for ids in written}) > 5
+
+
+def test_afterwards_the_model_is_as_it_was(dense: Any) -> None:
+    before = (dense.config._attn_implementation, set(dense.state_dict()))
+    next(generate.greedy(dense, PROMPTS, 0, changed().decoding))
+    assert (dense.config._attn_implementation, set(dense.state_dict())) == before
+    assert not any(hasattr(module, "slot_keys") for module in dense.modules())
+
+
+def test_a_sliding_window_is_kept_in_prompt_and_text() -> None:
+    config = AutoConfig.for_model(**figures("gemma-3-1b", tiny=True) | {"sliding_window": 6})
+    torch.manual_seed(0)
+    windowed: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    windowed.eval()
+    prompts = [[1, *range(10, 14)], [1, *range(20, 32)], [1, 40]]
+    decoding = changed().decoding.model_copy(update={"max_new_tokens": 20})
+    expected = [plain(windowed, prompt, 0, max_new_tokens=20) for prompt in prompts]
+    assert greedy(windowed, prompts, 0, decoding) == expected
+    wide: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    wide.eval()
+    wide.load_state_dict(windowed.state_dict())
+    for module in wide.modules():
+        if getattr(module, "sliding_window", None):
+            module.sliding_window = None
+    assert greedy(wide, prompts, 0, decoding) != expected  # the window matters here
 
 
 def test_logits_that_are_no_numbers_stop_the_run(tiny_base: Path) -> None:
     broken = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32)
     broken.model.norm.weight.data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="precision: fp32"):
-        generate.greedy(broken, PROMPTS, 0, changed().decoding)
+        greedy(broken, PROMPTS, 0, changed().decoding)
 
 
 SMALL = {"max_length": 96, "max_prompt_length": 64, "decoding__max_new_tokens": 16, "schedule__warmup_steps": 2}

@@ -15,11 +15,10 @@ import yaml
 from peft import PeftModel
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
-from copywriter import canonical, device, model, params, paths, records
+from copywriter import canonical, compilation, device, model, params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
 from copywriter.training import lora, packing, state, trainer
-from copywriter.training.step import _keep_compilations
 from stages import train_qlora
 from tests.conftest import ROOT, changed
 
@@ -209,7 +208,7 @@ def test_compilations_are_kept_unless_the_user_says_where(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own if given == "torch's own" else given or "")
     if given is None:
         monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
-    _keep_compilations()
+    compilation.keep()
     expected = "elsewhere" if given == "elsewhere" else str(room / "runs/compile")
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == expected
 

@@ -1,22 +1,22 @@
-"""Prompts -> texts, greedily, in batches that finished rows leave."""
+"""Prompts -> texts, greedily; a row that has ended makes room for the next."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from tqdm import tqdm
-from transformers import (
-    DynamicCache,
-    LogitsProcessorList,
-    NoRepeatNGramLogitsProcessor,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    RepetitionPenaltyLogitsProcessor,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from copywriter import compilation
+from copywriter.evaluation import cached
+from copywriter.evaluation.choice import Chooser
+from copywriter.evaluation.slots import Slots
 from copywriter.params import Decoding
-from copywriter.stage import progress
+from copywriter.stage import UserError, progress
+
+_LOOK = 8  # steps between looks at which rows have ended: each look waits for the GPU
+_ON_A_CPU = 64  # texts at once: more take memory, and no less time each
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,74 +29,72 @@ class Written:
 
 
 def texts(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], decoding: Decoding
-) -> list[Written]:
-    """What `model` writes for each prompt, in their order. Prompts of similar length share a batch."""
-    found: list[Written | None] = [None] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[list[int]],
+    decoding: Decoding,
+    width: int = 0,
+    compiled: bool = False,
+) -> Iterator[tuple[int, Written]]:
+    """The number of each prompt and what `model` writes for it, in the order in which they end. See `greedy`."""
     end = int(tokenizer.eos_token_id)
     with tqdm(**progress("texts", len(prompts))) as bar:
-        for start in range(0, len(order), decoding.batch_size):
-            rows = order[start : start + decoding.batch_size]
-            for row, ids in zip(rows, greedy(model, [prompts[row] for row in rows], end, decoding), strict=True):
-                stopped = ids[-1:] == [end]
-                text = str(tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)).strip()
-                found[row] = Written(text, stopped, len(ids))
-            bar.update(len(rows))
-    return [one for one in found if one is not None]
-
-
-def greedy(model: PreTrainedModel, prompts: Sequence[list[int]], end: int, decoding: Decoding) -> list[list[int]]:
-    """The likeliest next token, again and again: new ids for each prompt, up to `end` (included) or max_new_tokens."""
-    new: list[list[int]] = [[] for _ in prompts]
-    for rows, tokens in _steps(model, prompts, end, decoding):
-        for row, token in zip(rows, tokens, strict=True):
-            new[row].append(token)
-    return new
+        for row, ids in greedy(model, prompts, end, decoding, width=width, compiled=compiled):
+            stopped = ids[-1:] == [end]
+            text = str(tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)).strip()
+            yield row, Written(text, stopped, len(ids))
+            bar.update()
 
 
 @torch.inference_mode()
-def _steps(
-    model: PreTrainedModel, prompts: Sequence[list[int]], end: int, decoding: Decoding
-) -> Iterator[tuple[list[int], list[int]]]:
-    """For every step, the rows that still write and the token that each of them wrote."""
-    width = max(len(ids) for ids in prompts)
-    # Padded on the left, masked by position: the pad's id is the end token's, which a prompt may hold as well.
-    padded = [[end] * (width - len(ids)) + ids for ids in prompts]
-    fresh = torch.tensor(padded, device=model.device)
-    # Penalties see the written text alone: not the pads, which would tie a text to its batch, and not the prompt, whose
-    # title a description should repeat and whose end token would make ending less likely.
-    written = fresh[:, :0]
-    pads = torch.tensor([width - len(ids) for ids in prompts], device=model.device)
-    mask = (torch.arange(width, device=model.device) >= pads[:, None]).long()
-    processors = _processors(decoding)
-    cache = DynamicCache(config=model.config)
-    rows = list(range(len(prompts)))
-    for _ in range(decoding.max_new_tokens):
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -fresh.shape[1] :]
-        logits = model(
-            input_ids=fresh, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-        ).logits[:, -1]
-        if torch.isnan(logits).any():
-            raise FloatingPointError("the model's logits are not numbers; try precision: fp32")
-        tokens = processors(cast(torch.LongTensor, written), cast(torch.FloatTensor, logits.float())).argmax(-1)
-        yield rows, tokens.tolist()
-        going = (tokens != end).nonzero().squeeze(-1)
-        if not len(going):
-            return
-        if len(going) < len(rows):
-            cache.batch_select_indices(going)
-            rows = [rows[one] for one in going.tolist()]
-            written, mask, tokens = written[going], mask[going], tokens[going]
-        fresh = tokens[:, None]
-        written = torch.cat([written, fresh], dim=1)
-        mask = torch.cat([mask, torch.ones_like(fresh)], dim=1)
+def greedy(
+    model: PreTrainedModel,
+    prompts: Sequence[list[int]],
+    end: int,
+    decoding: Decoding,
+    most: Sequence[int] | None = None,
+    width: int = 0,
+    compiled: bool = False,
+) -> Iterator[tuple[int, list[int]]]:
+    """The number of each prompt and its new token ids, up to `end` (included), in the order in which they end.
+
+    `most`: new tokens at most for each prompt, max_new_tokens where None. `width`: tokens to which every prompt is
+    padded, the longest where 0; a text depends on it, within rounding. `compiled`: whether blocks are, on CUDA.
+    """
+    waiting = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))  # taken from the end: short ones first
+    fixed = model.device.type == "cuda"
+    count = decoding.batch_size if fixed else min(decoding.batch_size, len(prompts), _ON_A_CPU)
+    at_once = max(1, count // 8)
+    choose = Chooser(decoding, end, model.get_output_embeddings().weight.shape[0])  # type: ignore[no-untyped-call]
+    longest = max(width, max(map(len, prompts), default=0))
+    with cached.attending(model), compilation.compiled(model) if compiled else nullcontext(), _room(decoding):
+        slots = Slots(model, count, longest, decoding.max_new_tokens, choose, compiled)
+        rows: dict[int, int] = {}  # by slot
+        while waiting or rows:
+            free = [slot for slot in range(count) if slot not in rows]
+            while waiting and len(free) >= at_once:
+                new = [waiting.pop() for _ in range(min(at_once, len(waiting)))]
+                rows |= zip(free, new, strict=False)
+                places, free = free[: len(new)], free[at_once:]
+                if fixed:  # one shape: the last row fills up what lacks, and writes its own values again
+                    new, places = (each + each[-1:] * (at_once - len(each)) for each in (new, places))
+                caps = [most[row] if most else decoding.max_new_tokens for row in new]
+                slots.fill(places, [prompts[row] for row in new], caps)
+            for _ in range(_LOOK if fixed else 1):
+                slots.step()
+            for slot, ids in slots.ended(list(rows)).items():
+                yield rows.pop(slot), ids
+            if not fixed and not waiting and 0 < 2 * len(rows) <= count:
+                slots.keep(list(rows))
+                rows = dict(enumerate(rows.values()))
+                count = len(rows)
 
 
-def _processors(decoding: Decoding) -> LogitsProcessorList:
-    found = LogitsProcessorList()
-    if decoding.repetition_penalty != 1:
-        found.append(RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty))
-    if decoding.no_repeat_ngram_size:
-        found.append(NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram_size))
-    return found
+@contextmanager
+def _room(decoding: Decoding) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the GPU's memory does not hold decoding.batch_size {decoding.batch_size} texts at once; halve it"
+        ) from error

@@ -1,20 +1,17 @@
 """What happens to a batch: loss and gradients of the adapter, on CUDA compiled and launched as one graph."""
 
-import os
-import shutil
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from peft import PeftModel
-from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 from transformers import PreTrainedModel
 
-from copywriter import paths
+from copywriter import compilation
+from copywriter.graph import Batch, Replay
 from copywriter.params import Params
 from copywriter.stage import UserError
 from copywriter.training import attention, loss
-from copywriter.training.graph import Batch, Replay
 from copywriter.training.lora import FlatAdapter
 
 _WORTH_COMPILING = 200  # optimizer steps an epoch; it takes about 20 s and saves about 30 ms a step
@@ -128,14 +125,12 @@ class Step:
 
 def obstacle(params: Params, device: torch.device, steps: int) -> str | None:
     """Why a step is not compiled. By steps of an epoch, not of the run: one that is extended must keep its bits."""
-    if device.type != "cuda":
-        return "not on CUDA"
+    if impossible := compilation.obstacle(device):
+        return impossible
     for reason, true in {
         "compile is false": params.compile is False,
         "packing is false": not params.packing,
         "activations are checkpointed": params.gradient_checkpointing,
-        "the card is older than Ampere": torch.cuda.get_device_capability(device) < (8, 0),
-        "there is no C compiler": not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")),
         f"{steps} steps an epoch would not earn it back": params.compile == "auto" and steps < _WORTH_COMPILING,
     }.items():
         if true:
@@ -144,19 +139,10 @@ def obstacle(params: Params, device: torch.device, steps: int) -> str | None:
 
 
 def _compile(model: PreTrainedModel) -> None:
-    """Compiles each transformer block: they share one compilation, and a graph needs nothing around them."""
-    _keep_compilations()
-    torch.compiler.reset()  # compilations of an earlier run in this process count against a limit
+    """Compiles each transformer block; a graph needs nothing around them."""
     torch._functorch.config.autograd_cache_allow_custom_autograd_functions = True
     model.enable_input_require_grads()  # type: ignore[no-untyped-call] # or the first block is a compilation of its own
-    for layer in cast(Any, model).model.layers:
-        layer.compile(dynamic=False, fullgraph=True)
-
-
-def _keep_compilations() -> None:
-    """Makes the next run find what this one compiles, under runs/compile; a folder that the user has set stays."""
-    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == default_cache_dir():  # its import sets it
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((paths.RUNS / "compile").resolve())  # Triton's lies within
+    compilation.begin(model)
 
 
 def _write_nll_into_forward(model: PreTrainedModel, compiled: bool) -> None:
