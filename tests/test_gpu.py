@@ -1,14 +1,18 @@
 """What only a CUDA device can show; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
 
 import os
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from benchmarks.shapes import figures
 from copywriter import device, model
+from copywriter.evaluation import generate
 from copywriter.prompt import load_tokenizer
 from copywriter.stage import UserError
 from copywriter.training import attention, contract, lora, packing, trainer
@@ -42,7 +46,7 @@ def trained(folder: Path, room: Path, **changes: Any) -> tuple[list[float], torc
     return losses, weights.cpu(), training.step._training is not None
 
 
-@pytest.mark.parametrize("quantization", ["4bit", "none"])
+@pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
 @pytest.mark.parametrize("dequantize", [True, False])
 @pytest.mark.parametrize("micro_batch_size", [8, 2])
 @pytest.mark.parametrize("compiled", [True, False])
@@ -57,6 +61,68 @@ def test_a_captured_step_trains_as_an_eager_one(
     assert not eager
     assert losses == pytest.approx(expected, rel=2e-3)
     assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.999
+
+
+@pytest.mark.parametrize("window", [16, 512])
+def test_a_model_with_sliding_windows_trains_compiled_as_eager(room: Path, window: int) -> None:
+    gemma = sliding(room, window)
+    losses, weights, captured = trained(gemma, room, compile=True)
+    expected, expected_weights, _ = trained(gemma, room, cuda_graph=False, compile=False)
+    assert captured
+    assert losses == pytest.approx(expected, rel=5e-3)
+    assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.99
+
+
+def sliding(room: Path, window: int) -> Path:
+    """A small Gemma of random weights, with the tokenizer of the tiny base."""
+    folder = room / "gemma"
+    shutil.copytree(room / "models/base", folder)
+    size = len(load_tokenizer(folder))
+    figures_ = figures("gemma-3-1b", tiny=True) | {"vocab_size": size, "sliding_window": window, "num_hidden_layers": 6}
+    torch.manual_seed(0)
+    gemma = AutoModelForCausalLM.from_config(AutoConfig.for_model(**figures_))  # type: ignore[no-untyped-call]
+    gemma.save_pretrained(folder)
+    return folder
+
+
+def written(loaded: Any, prompts: list[list[int]], **settings: Any) -> list[list[int]]:
+    """What is written on the GPU, in the order of the prompts."""
+    given = {"max_new_tokens": 200, "batch_size": 16, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+    compiled = settings.pop("compiled", True)
+    decoding = changed().decoding.model_copy(update=given | settings)
+    rows = dict(generate.greedy(loaded, prompts, 0, decoding, width=32, compiled=compiled))
+    return [rows[row] for row in range(len(prompts))]
+
+
+PROMPTS = [[1, *range(20 + row, 24 + 2 * row)] for row in range(10)] * 5 + [[1, 9, 99], [2]]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("settings", [{}, {"no_repeat_ngram_size": 3, "repetition_penalty": 1.1}])
+def test_a_text_is_the_same_to_the_bit_whatever_is_written_beside_it(
+    room: Path, compiled: bool, settings: dict[str, Any]
+) -> None:
+    dense = model.load_dense(room / "models/base", "4bit", torch.bfloat16, device.choose())
+    together = written(dense, PROMPTS, compiled=compiled, **settings)
+    assert together[:10] == together[10:20] == together[40:50]
+    for row in (3, 51):
+        assert written(dense, [PROMPTS[row]], compiled=compiled, **settings) == [together[row]]
+    assert len({tuple(ids) for ids in together}) == 12
+
+
+@pytest.mark.parametrize("shape", ["tiny", "sliding"])
+def test_texts_are_those_of_transformers_in_float32(room: Path, shape: str) -> None:
+    folder = sliding(room, 24) if shape == "sliding" else room / "models/base"
+    dense = model.load_dense(folder, "none", torch.float32, device.choose())
+    prompts = PROMPTS[:12]
+    expected = []
+    for prompt in prompts:
+        ids = torch.tensor([prompt], device=dense.device)
+        out = dense.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=60, do_sample=False)  # type: ignore[operator]
+        expected.append(out[0, len(prompt) :].tolist())
+    assert written(dense, prompts, max_new_tokens=60, compiled=False) == expected
+    compiled = written(dense, prompts, max_new_tokens=60)
+    assert sum(one == other for one, other in zip(compiled, expected, strict=True)) >= 10  # its products are TF32's
 
 
 def test_dropout_draws_anew_in_every_replay_and_equally_in_every_run(room: Path) -> None:

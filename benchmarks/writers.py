@@ -1,0 +1,106 @@
+"""Ways to let a model write for many prompts, each as its users would call it; all stop where the rows' texts end."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig, StoppingCriteria
+
+from benchmarks.rows import END, PAD
+from benchmarks.sides import LORA, ROOT
+from copywriter import compilation, device, model, params
+from copywriter.evaluation import generate
+from copywriter.training import lora
+
+Prompts = Sequence[list[int]]
+Caps = Sequence[int]  # new tokens of each row: random weights would never stop
+_NEW = 450
+
+
+class _Ended(StoppingCriteria):
+    """Rows end where their texts do, as if the model had written its end token there."""
+
+    def __init__(self, width: int, caps: torch.Tensor) -> None:
+        self._width, self._caps = width, caps
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **unused: Any) -> Any:
+        return input_ids.shape[1] - self._width >= self._caps
+
+
+def adapted(weights: Path) -> Any:
+    """The 4-bit base with an adapter beside it, as it is after training."""
+    processor = device.choose()
+    base = model.load_base(weights, "4bit", device.dtype("auto", processor), processor)
+    p = params.load(ROOT / "params.yaml")
+    settings = {**LORA, "dropout": 0.0, "target_modules": "all-linear"}
+    return lora.with_adapter(base, p.model_copy(update={"lora": p.lora.model_copy(update=settings)})).eval()
+
+
+def dense(weights: Path) -> Any:
+    """Plain 16-bit weights, an adapter merged into them or none."""
+    processor = device.choose()
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        weights, dtype=device.dtype("auto", processor), device_map={"": processor}, attn_implementation="sdpa"
+    )
+    return loaded.eval()
+
+
+def batches(size: int) -> Callable[[Any, Prompts, Caps], int]:
+    """transformers' generate, `size` prompts at a time, in their order, padded on the left."""
+
+    def write(loaded: Any, prompts: Prompts, caps: Caps) -> int:
+        count = 0
+        for start in range(0, len(prompts), size):
+            batch, most = prompts[start : start + size], torch.tensor(caps[start : start + size])
+            width = max(map(len, batch))
+            ids = torch.tensor([[PAD] * (width - len(one)) + one for one in batch], device=loaded.device)
+            loaded.generate(
+                input_ids=ids,
+                attention_mask=ids.ne(PAD).long(),
+                do_sample=False,
+                max_new_tokens=_NEW,
+                eos_token_id=None,
+                pad_token_id=PAD,
+                stopping_criteria=[_Ended(width, most.to(loaded.device))],
+            )
+            count += int(most.sum())
+        return count
+
+    return write
+
+
+def continuous(loaded: Any, prompts: Prompts, caps: Caps) -> int:
+    """transformers' own continuous batching."""
+    config = GenerationConfig(do_sample=False, max_new_tokens=_NEW, eos_token_id=-1, pad_token_id=PAD)  # type: ignore[no-untyped-call]
+    count = 0
+    with loaded.continuous_batching_context_manager(generation_config=config) as manager:
+        for ids, most in zip(prompts, caps, strict=True):
+            manager.add_request(ids, max_new_tokens=most)
+        for _ in prompts:
+            count += len(manager.get_result().generated_tokens)
+    return count
+
+
+def ours(slots: int) -> Callable[[Any, Prompts, Caps], int]:
+    """copywriter.evaluation.generate with so many texts at once."""
+
+    def write(loaded: Any, prompts: Prompts, caps: Caps) -> int:
+        decoding = params.load(ROOT / "params.yaml").decoding.model_copy(
+            update={"batch_size": slots, "max_new_tokens": _NEW}
+        )
+        compiled = compilation.obstacle(loaded.device) is None
+        rows = generate.greedy(loaded, prompts, END, decoding, most=caps, width=75, compiled=compiled)
+        return sum(len(ids) for _, ids in rows)
+
+    return write
+
+
+Way = tuple[Callable[[Path], Any], Callable[[Any, Prompts, Caps], int], int, str]
+WAYS: dict[str, Way] = {  # how the model is loaded, how it writes, for how many prompts it is timed, and a note
+    "one-at-a-time": (adapted, batches(1), 4, "generate, 4-bit base and adapter, a prompt a call"),
+    "batches-4bit": (adapted, batches(256), 512, "generate, 4-bit base and adapter, 256 prompts a call"),
+    "batches-merged": (dense, batches(256), 1024, "generate, 16-bit weights, 256 prompts a call"),
+    "continuous": (dense, continuous, 1024, "transformers' continuous batching, 16-bit weights"),
+    "ours": (dense, ours(512), 4000, "ours, 16-bit weights, 512 at once"),
+}
