@@ -2,7 +2,7 @@
 
 Random weights in a published shape; prompts and the lengths of texts drawn as benchmarks/rows.py says, the same for all
 sides; a side that is slow writes the first of them only. New tokens a second leave out what a batch computes behind a
-text's end. Every side is warmed up with a part of its work and runs in a process of its own.
+text's end. Every side is warmed up with the beginnings of its texts and runs in a process of its own.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from benchmarks.sides import ROOT, SEED
 from benchmarks.writers import WAYS
 from copywriter import device
 
+_WARM_UP = 4  # new tokens of every text
+
 
 def measure(side: str, shape: str, weights: Path, count: int | None, tiny: bool) -> dict[str, Any]:
     """One side's prompts (`count`, or as many as it is meant for), new tokens, seconds and set-up seconds."""
@@ -33,7 +35,7 @@ def measure(side: str, shape: str, weights: Path, count: int | None, tiny: bool)
     examples = rows.draw(count or meant, shapes.figures(shape, tiny)["vocab_size"], SEED)
     prompts = [one.input_ids[: one.prompt_length] for one in examples]
     caps = [len(one.input_ids) - one.prompt_length for one in examples]
-    write(loaded, prompts[: max(1, len(prompts) // 8)], caps[: max(1, len(prompts) // 8)])
+    write(loaded, prompts, [min(one, _WARM_UP) for one in caps])
     setup = time.perf_counter() - begin
     cuda = loaded.device.type == "cuda"
     begin = time.perf_counter()
