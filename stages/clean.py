@@ -89,21 +89,22 @@ def clean_chunk(title: str, description: str, without: Collection[str], chunk: C
     kept: list[tuple[str, str]] = []
     keys: list[Key] = []
     counts = Counts(read=len(found))
-    shown: dict[str, dict[bytes, tuple[str, str]]] = {}
+    shown: dict[bytes, dict[str, tuple[str, str]]] = {}
     verdicts = rules.judge([(row.title, row.description) for row in found], rules.chosen(without))
-    for row, verdict in zip(found, verdicts, strict=True):
-        for rule in {rule for rule, *_ in verdict.changes}:
+    for row, (cleaned_title, cleaned_description, changes, reason) in zip(found, verdicts, strict=True):
+        changed = {rule: (before, after) for rule, before, after in changes}  # the last of a rule's changes is shown
+        for rule in changed:
             counts.changed[rule] += 1
         if row.malformed and len(counts.malformed) < 3:
             counts.malformed.append(tables.describe(row))
-        if reason := row.malformed or verdict.reason:
+        if reason := row.malformed or reason:
             counts.dropped[reason] += 1
             continue
-        key = duplicates.key(verdict.title, verdict.description)
+        key = duplicates.key(cleaned_title, cleaned_description)
         keys.append(key)
-        kept.append((verdict.title, verdict.description))
-        for rule, before, after in verdict.changes:
-            shown.setdefault(rule, {})[key.pair] = before, after
+        kept.append((cleaned_title, cleaned_description))
+        if changed:
+            shown.setdefault(key[1], {}).update(changed)
     counts.examples = examples.choose(shown)
     return Cleaned(records.table(kept), keys, counts)
 

@@ -3,12 +3,11 @@
 import time
 import unicodedata
 
-import pyarrow.compute as pc
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from copywriter.cleaning import rules
+from copywriter.cleaning import rules, signs
 from copywriter.stage import UserError
 
 BY_RULE = {
@@ -247,9 +246,30 @@ def test_texts_settle_alone_as_together_and_for_any_choice_of_rules(texts: list[
 @settings(max_examples=1_000, deadline=None)
 @given(nasty, st.sampled_from(list(rules.RULES.values())))
 def test_a_rule_changes_no_text_without_its_sign(text: str, rule: rules.Rule) -> None:
-    text = text.encode("utf-8", "ignore").decode()
     if rule.apply(text) != text:
-        assert pc.match_substring_regex([text], rule.sign)[0].as_py()
+        assert signs.found(["before", text, "after"])[1] & rule.signs
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        *(("a & b", signs.MARKUP), ("<b", signs.MARKUP), ("['a']", signs.MARKUP), ("{", signs.MARKUP)),
+        *(("é", signs.ODD), ("a\tb", signs.ODD), ("\x7f", signs.ODD), ("\ud800", signs.ODD)),
+        *((" a", signs.SPACES), ("a ", signs.SPACES), ("a  b", signs.SPACES)),
+        *(("a.B", signs.GLUE), ("!À", signs.GLUE), ("a)Я", signs.GLUE), ("see http://", signs.ADDRESS)),
+        *(("www.", signs.ADDRESS), ("--This", signs.EDITION), ("This text", signs.EDITION), ("(C)", signs.COPYRIGHT)),
+        *(("©", signs.COPYRIGHT), ("COPYRIGHT", signs.COPYRIGHT), ("his fits", signs.NOTICE), ("View", signs.NOTICE)),
+    ],
+)
+def test_a_sign_is_found_where_it_is_and_in_no_other_text(text: str, sign: signs.Sign) -> None:
+    found = signs.found(["A tutu.", text, "A. b", "", text + text])
+    assert [bool(flags & signs.bits(sign)) for flags in found] == [False, True, False, sign == signs.SPACES, True]
+
+
+def test_the_signs_fit_into_a_byte_and_plain_text_has_none() -> None:
+    assert len(signs.SIGNS) == len(set(signs.SIGNS)) <= 8
+    assert not signs.found(["Neon pink tutu, 12 inches. Soft!"]).any()
+    assert not len(signs.found([]))
 
 
 @settings(max_examples=200, deadline=None)

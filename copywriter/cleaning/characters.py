@@ -8,11 +8,15 @@ import ftfy
 _BROKEN = re.compile("[\0\ud800-\udfff]")
 # What any mojibake has, two characters beyond ASCII in a row or one of a few; ftfy's own look takes 0.3 ms a text.
 _MOJIBAKE_SIGN = re.compile("[^\x00-\x7f](?:[^\x00-\x7f]|(?<=[\x80-\x9fÂÃŒœ]))")
-# All controls but those that are white space. Joiners stay where Persian, Indic scripts and emoji need them.
+# All controls but those that are white space.
+_UNSEEN = (
+    "\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\uffff\ue000-\uf8ff\U000e0000-\U000e007f\U000f0000-\U0010ffff"
+)
+_JOINERS = "\u200c\u200d"  # stay where Persian, Indic scripts and emoji need them
+_MAY_BE_INVISIBLE = re.compile(f"[{_UNSEEN}{_JOINERS}]")  # six times faster than the whole pattern
 _INVISIBLE = re.compile(
-    "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-    "\ufff9-\uffff\ue000-\uf8ff\U000e0000-\U000e007f\U000f0000-\U0010ffff]"
-    "|(?<![^\x00-\u02ff\u200c\u200d])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\u02ff\u200c\u200d])"
+    f"[{_UNSEEN}]|(?<![^\x00-\u02ff{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?![^\x00-\u02ff{_JOINERS}])"
 )
 
 
@@ -28,7 +32,7 @@ def fix_mojibake(text: str) -> str:
 
 def drop_invisible(text: str) -> str:
     """Without control, zero-width, direction, replacement and private-use characters."""
-    return _INVISIBLE.sub("", text)
+    return _INVISIBLE.sub("", text) if _MAY_BE_INVISIBLE.search(text) else text
 
 
 def compose(text: str) -> str:

@@ -1,25 +1,18 @@
 """Rows that came before: of equal titles, letter case aside, the first row stays."""
 
-from typing import NamedTuple
-
 from copywriter import text
 
 REASONS = ("duplicate pair", "duplicate title")
 
 
-class Key(NamedTuple):
-    """Digests of a row's title, letter case aside, and of both its texts.
-
-    They stand for the texts: with 128 bits, the chance that two of a billion rows share one by accident is 10^-21.
-    """
-
-    title: bytes
-    pair: bytes
+# Digests of a row's title, letter case aside, and of both its texts. They stand for the texts: with 128 bits, the
+# chance that two of a billion rows share one by accident is 10^-21.
+Key = tuple[bytes, bytes]
 
 
 def key(title: str, description: str) -> Key:
     """The key of a row."""
-    return Key(text.digest(title.casefold()), text.digest(title, description))
+    return text.digest(title.casefold()), text.digest(title, description)
 
 
 class Seen:
@@ -31,11 +24,12 @@ class Seen:
 
     def reason(self, row: Key) -> str | None:
         """The reason to drop a row, one of REASONS, or None for one that did not come before; it is remembered."""
-        first = self.firsts.get(row.title)
+        title, pair = row
+        first = self.firsts.get(title)
         if first is None:
-            self.firsts[row.title] = row.pair
+            self.firsts[title] = pair
             return None
-        if first == row.pair or row.pair in self.others:
+        if first == pair or pair in self.others:
             return "duplicate pair"
-        self.others.add(row.pair)
+        self.others.add(pair)
         return "duplicate title"

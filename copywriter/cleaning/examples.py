@@ -14,15 +14,14 @@ Examples = dict[
 ]  # by rule, the pairs of the rows with the smallest digests: a uniform draw
 
 
-def choose(changes: Mapping[str, Mapping[bytes, tuple[str, str]]]) -> Examples:
-    """The first pairs that can be shown of each rule's changes: texts before and after, by the digest of their row."""
-    chosen: Examples = {rule: [] for rule in changes}
-    for rule, by_digest in changes.items():
-        for key in sorted(by_digest):
-            if pair := excerpt(rule, *by_digest[key]):
-                chosen[rule].append((key, pair))
-            if len(chosen[rule]) == PAIRS:
-                break
+def choose(changes: Mapping[bytes, Mapping[str, tuple[str, str]]]) -> Examples:
+    """The first pairs that can be shown: by the rows' digests, and of each by rule, the texts before and after it."""
+    chosen: Examples = {}
+    for key in sorted(changes):
+        for rule, texts in changes[key].items():
+            pairs = chosen.setdefault(rule, [])
+            if len(pairs) < PAIRS and (pair := excerpt(rule, *texts)):
+                pairs.append((key, pair))
     return chosen
 
 

@@ -1,13 +1,12 @@
 """The cleaning rules in their order, each under its name with its sign, and the reasons to drop a row."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import groupby, product
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
-from copywriter.cleaning import characters, markup, sentences
+from copywriter.cleaning import characters, markup, sentences, signs
+from copywriter.cleaning.signs import ADDRESS, COPYRIGHT, EDITION, GLUE, MARKUP, NOTICE, ODD, SPACES, bits
 from copywriter.stage import UserError
 from copywriter.text import words
 
@@ -15,35 +14,34 @@ PASSES = 12  # real text settles in two or three; what does not in twelve is nes
 UNSETTLED = "markup without end"
 REASONS = (UNSETTLED, "no title", "no description", "description repeats title")
 Change = tuple[str, str, str]  # a rule's name, the text before and after it
-_ODD = "[^ -~‘’“”–—…®™°]|[‘’“”–—…®™°]{2}"  # beyond printable ASCII and what good typography adds to it, one at a time
 
 
 class Rule(NamedTuple):
-    """A rule, and its sign: a pattern (RE2's) that every text has in it which the rule changes.
+    """A rule, and the flags of its signs: a text without any of them is one that the rule leaves as it is.
 
-    Arrow looks for signs in all texts of a chunk at once, most of a gigabyte a second; Python sees those that have one.
+    All texts of a chunk are searched for signs at once; the rule itself sees those that have one.
     """
 
-    sign: str
+    signs: int
     apply: Callable[[str], str]
 
 
 RULES: Mapping[str, Rule] = {
-    "broken": Rule(r"\x00", characters.drop_broken),
-    "lists": Rule(r"^\s*\[", markup.join_list),
-    "entities": Rule("&", markup.decode_entities),
-    "blocks": Rule("<", markup.drop_blocks),
-    "tags": Rule("<", markup.drop_tags),
-    "styles": Rule(r"\{", markup.drop_styles),
-    "mojibake": Rule(_ODD, characters.fix_mojibake),
-    "invisible": Rule(_ODD, characters.drop_invisible),
-    "nfc": Rule(_ODD, characters.compose),
-    "spaces": Rule(f"  |^ | $|{_ODD}", characters.collapse_spaces),
-    "glued": Rule(sentences.GLUE, sentences.unglue),
-    "urls": Rule(r"://|www\.", sentences.drop_addresses),
-    "editions": Rule("--[TWF]|This text refers to", sentences.drop_editions),
-    "copyright": Rule(r"opyright|OPYRIGHT|\([Cc]\)|©", sentences.drop_copyright),
-    "notices": Rule("his fits|View [Ll]arger", sentences.drop_notices),
+    "broken": Rule(bits(ODD), characters.drop_broken),
+    "lists": Rule(bits(MARKUP), markup.join_list),
+    "entities": Rule(bits(MARKUP), markup.decode_entities),
+    "blocks": Rule(bits(MARKUP), markup.drop_blocks),
+    "tags": Rule(bits(MARKUP), markup.drop_tags),
+    "styles": Rule(bits(MARKUP), markup.drop_styles),
+    "mojibake": Rule(bits(ODD), characters.fix_mojibake),
+    "invisible": Rule(bits(ODD), characters.drop_invisible),
+    "nfc": Rule(bits(ODD), characters.compose),
+    "spaces": Rule(bits(ODD, SPACES), characters.collapse_spaces),
+    "glued": Rule(bits(GLUE), sentences.unglue),
+    "urls": Rule(bits(ADDRESS), sentences.drop_addresses),
+    "editions": Rule(bits(EDITION), sentences.drop_editions),
+    "copyright": Rule(bits(COPYRIGHT), sentences.drop_copyright),
+    "notices": Rule(bits(NOTICE), sentences.drop_notices),
 }
 
 
@@ -76,34 +74,25 @@ def settle(texts: Sequence[str], rules: Mapping[str, Rule]) -> Settled:
     """The texts after the rules, repeated until none changes them, so that cleaning twice is cleaning once."""
     settled = list(texts)
     changes: dict[int, list[Change]] = {}
-    any_sign = "|".join({rule.sign: None for rule in rules.values()})
-    waiting = list(range(len(texts)))
+    flags = signs.found(settled)
     for _ in range(PASSES):
-        waiting = _having(any_sign, settled, waiting)
         changed: set[int] = set()
-        for sign, group in groupby(rules.items(), lambda item: item[1].sign):
-            places = _having(sign, settled, waiting)
-            for (name, rule), place in product(group, places):
+        for name, rule in rules.items():
+            now = []
+            for place in np.flatnonzero(flags & rule.signs).tolist():
                 before = settled[place]
                 if (after := rule.apply(before)) != before:
                     settled[place] = after
                     changes.setdefault(place, []).append((name, before, after))
-                    changed.add(place)
-        waiting = sorted(changed)
-    for place in waiting:
+                    now.append(place)
+            flags[now] = signs.found([settled[place] for place in now])
+            changed.update(now)
+        again = np.array(sorted(changed), np.intp)
+        flags, waiting = np.zeros_like(flags), flags[again]
+        flags[again] = waiting
+    for place in changed:
         settled[place] = ""
-    return Settled(settled, changes, frozenset(waiting))
-
-
-def _having(sign: str, texts: Sequence[str], places: Sequence[int]) -> list[int]:
-    """Those of the places where a text has the sign; all when one of the texts has half a code point."""
-    if not places:
-        return []
-    try:
-        found = pc.match_substring_regex(pa.array([texts[place] for place in places], pa.large_string()), sign)
-    except UnicodeEncodeError:
-        return list(places)
-    return [place for place, has_it in zip(places, found.to_pylist(), strict=True) if has_it]
+    return Settled(settled, changes, frozenset(changed))
 
 
 def clean(text: str) -> str:
@@ -114,19 +103,25 @@ def clean(text: str) -> str:
 def judge(pairs: Sequence[tuple[str | None, str | None]], rules: Mapping[str, Rule]) -> Iterator[Verdict]:
     """What becomes of titles with their descriptions, one after the other; None is a text that is missing."""
     settled = settle([text or "" for pair in pairs for text in pair], rules)
-    for place in range(0, len(settled.texts), 2):
-        title, description = settled.texts[place : place + 2]
-        changes = [*settled.changes.get(place, ()), *settled.changes.get(place + 1, ())]
-        endless = not settled.unsettled.isdisjoint((place, place + 1))
+    changes_of = settled.changes.get
+    texts = iter(settled.texts)
+    for number, (title, description) in enumerate(zip(texts, texts, strict=True)):
+        places = 2 * number, 2 * number + 1
+        changes = (*changes_of(places[0], ()), *changes_of(places[1], ()))
+        endless = settled.unsettled and not settled.unsettled.isdisjoint(places)
         yield Verdict(title, description, changes, UNSETTLED if endless else reason(title, description))
 
 
 def reason(title: str, description: str) -> str | None:
     """Why settled texts are dropped, one of REASONS, or None to keep them."""
-    if not any(map(str.isalnum, title)):
+    if not _has_letters(title):
         return "no title"
-    if not any(map(str.isalnum, description)):
+    if not _has_letters(description):
         return "no description"
     if len(description) <= 2 * len(title) and words(title) == words(description):
         return "description repeats title"
     return None
+
+
+def _has_letters(text: str) -> bool:
+    return text[:1].isalnum() or any(map(str.isalnum, text))  # the first character mostly tells

@@ -13,7 +13,6 @@ _CALL = (  # what leads to an address and says nothing without it
 _PLACE = rf"(?:{_CALL})?(?:\(\s*{_ADDRESS}\s*\)|\[\s*{_ADDRESS}\s*\]|<\s*{_ADDRESS}\s*>|{_ADDRESS})"
 _ADDRESSES = re.compile(f"({_ADDRESS})")
 _URL = re.compile(rf"(?:(?<=[.!?])\s|\A){_PLACE}[.!]?(?=\s|\Z)|\s?{_PLACE}")
-GLUE = rf"[.!?][)”»]?[{_UPPER}]"
 # A pattern for each mark, because `re` finds a given character many times faster than one of several.
 _GLUED = {
     mark: re.compile(
@@ -22,10 +21,8 @@ _GLUED = {
     )
     for mark in ".!?"
 }
-_EDITION = {
-    sign: re.compile(rf"{sign}[^.]{{0,80}}? [Ee]dition(?: of this title| edition)?(?:\.|\Z) ?")
-    for sign in ("--This ", "--The ", "--What ", "--From ", "This text refers to ")
-}
+_EDITION_REST = r"[^.]{0,80}? [Ee]dition(?: of this title| edition)?(?:\.|\Z) ?"
+_EDITION = re.compile(rf"--(?:This|The|What|From) {_EDITION_REST}"), re.compile(rf"This text refers to {_EDITION_REST}")
 _RESERVED = r"[Aa]ll [Rr]ights [Rr]eserved"
 _OWNED = (
     r"C(?:opyright|OPYRIGHT) (?:©|\([Cc]\)|\d{4})",
@@ -66,10 +63,9 @@ def drop_addresses(text: str) -> str:
 
 def drop_editions(text: str) -> str:
     """Without notes on which edition of a book a text was written for."""
-    for sign, edition in _EDITION.items():
-        if sign in text:
-            text = _drop(edition, text)
-    return text
+    signed, plain = _EDITION
+    text = _drop(signed, text) if "--" in text else text
+    return _drop(plain, text) if "This text refers to" in text else text
 
 
 def drop_copyright(text: str) -> str:
@@ -79,7 +75,7 @@ def drop_copyright(text: str) -> str:
 
 def drop_notices(text: str) -> str:
     """Without what a shop's page says to those who look at it: `View larger`, a call for a model number."""
-    return _drop(_NOTICE, text)
+    return _drop(_NOTICE, text) if "his fits" in text or "View " in text else text
 
 
 def _drop(pattern: re.Pattern[str], text: str) -> str:
