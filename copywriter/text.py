@@ -4,6 +4,8 @@ import hashlib
 import re
 import unicodedata
 
+BETWEEN = "\0"  # what no text has
+
 
 def words(text: str) -> list[str]:
     """The casefolded words of letters and digits, in order; marks such as Indic vowel signs belong to their letter."""
@@ -15,4 +17,9 @@ def words(text: str) -> list[str]:
 
 def digest(*texts: str) -> bytes:
     """16 bytes of BLAKE2b over texts without NUL: the rows' identity, and their order under a seed."""
-    return hashlib.blake2b("\0".join(texts).encode(), digest_size=16).digest()
+    return digest_of_bytes(BETWEEN.join(texts).encode())
+
+
+def digest_of_bytes(joined: bytes) -> bytes:
+    """The digest of texts in UTF-8 that are joined already, with BETWEEN between them."""
+    return hashlib.blake2b(joined, digest_size=16).digest()

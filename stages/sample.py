@@ -10,21 +10,27 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from copywriter import params, paths, records, stage, text
-from copywriter.records import Product
 
 ROWS_AT_ONCE = 200_000  # in memory
 
 
-def draw(rows: Iterable[Product], size: int, seed: int) -> NDArray[np.int64]:
+def draw(tables: Iterable[pa.Table], size: int, seed: int) -> NDArray[np.int64]:
     """The numbers, counted from 0, of the `size` rows of the smallest hashes under `seed`, in the order of the hashes.
 
-    All rows when there are fewer. A hash depends on the row alone, so the draw does not depend on the order of `rows`.
+    All rows when there are fewer. A hash depends on the row alone, and the draw not on the order of the rows.
     """
-    hashes = b"".join(text.digest(str(seed), row.title, row.description) for row in rows)
+    hashes = b"".join(digest for table in tables for digest in digests(table, seed))
     return np.argsort(np.frombuffer(hashes, "S16"), kind="stable")[:size]
+
+
+def digests(rows: pa.Table, seed: int) -> Iterator[bytes]:
+    """text.digest of the seed, the title and the description of each row; Arrow joins them faster than Python."""
+    joined = pc.binary_join_element_wise(str(seed), rows["title"], rows["description"], text.BETWEEN)
+    return map(text.digest_of_bytes, joined.cast(pa.binary()).to_pylist())
 
 
 def take(file: Path, numbers: NDArray[np.int64]) -> Iterator[pa.Table]:
@@ -42,7 +48,7 @@ def take(file: Path, numbers: NDArray[np.int64]) -> Iterator[pa.Table]:
 
 def run(given: params.Params, cleaned: Path = paths.CLEAN, sampled: Path = paths.SAMPLE) -> str:
     """Draws the sample; the summary line."""
-    numbers = draw(records.iterate_products(cleaned), given.sample.size, given.seed)
+    numbers = draw(records.iterate_tables(cleaned), given.sample.size, given.seed)
     records.write_tables(sampled, take(cleaned, numbers))
     if len(numbers) < given.sample.size:
         return f"all {len(numbers):,} rows taken, for sample.size {given.sample.size:,} asks for more than there are"

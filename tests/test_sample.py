@@ -5,9 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from copywriter import records
+from copywriter import records, text
 from copywriter.records import Product
 from copywriter.stage import UserError
 from stages import sample
@@ -17,7 +18,11 @@ ROWS = [Product(f"Title {number}", f"Description {number}") for number in range(
 
 
 def drawn(rows: list[Product], size: int, seed: int) -> list[Product]:
-    return [rows[number] for number in sample.draw(rows, size, seed)]
+    return [rows[number] for number in sample.draw([table(rows)], size, seed)]
+
+
+def table(rows: list[Product]) -> pa.Table:
+    return records.table([(row.title, row.description) for row in rows])
 
 
 def test_each_row_is_equally_likely() -> None:
@@ -48,7 +53,13 @@ def test_another_seed_draws_other_rows() -> None:
 
 
 def test_the_committed_draw_stays() -> None:
-    assert sample.draw(ROWS, 5, 42).tolist() == [19, 1, 15, 38, 9]
+    assert sample.draw([table(ROWS)], 5, 42).tolist() == [19, 1, 15, 38, 9]
+    assert sample.draw(map(table, (ROWS[:7], [], ROWS[7:])), 5, 42).tolist() == [19, 1, 15, 38, 9]
+
+
+def test_rows_have_the_digests_of_their_texts() -> None:
+    rows = [*ROWS, Product("Ação 👜", "中文 " * 999)]
+    assert list(sample.digests(table(rows)[1:], 7)) == [text.digest("7", r.title, r.description) for r in rows[1:]]
 
 
 @pytest.fixture
