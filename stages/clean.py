@@ -92,7 +92,9 @@ def clean_chunk(title: str, description: str, without: Collection[str], chunk: C
     shown: dict[bytes, dict[str, tuple[str, str]]] = {}
     verdicts = rules.judge([(row.title, row.description) for row in found], rules.chosen(without))
     for row, (cleaned_title, cleaned_description, changes, reason) in zip(found, verdicts, strict=True):
-        changed = {rule: (before, after) for rule, before, after in changes}  # the last of a rule's changes is shown
+        changed = (
+            {rule: (before, after) for rule, before, after in changes} if changes else {}
+        )  # a rule's last are shown
         for rule in changed:
             counts.changed[rule] += 1
         if row.malformed and len(counts.malformed) < 3:

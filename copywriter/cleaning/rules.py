@@ -108,7 +108,7 @@ def judge(pairs: Sequence[tuple[str | None, str | None]], rules: Mapping[str, Ru
     for number, (title, description) in enumerate(zip(texts, texts, strict=True)):
         places = 2 * number, 2 * number + 1
         changes = (*changes_of(places[0], ()), *changes_of(places[1], ()))
-        endless = settled.unsettled and not settled.unsettled.isdisjoint(places)
+        endless = not settled.unsettled.isdisjoint(places)
         yield Verdict(title, description, changes, UNSETTLED if endless else reason(title, description))
 
 

@@ -75,7 +75,7 @@ def drop_copyright(text: str) -> str:
 
 def drop_notices(text: str) -> str:
     """Without what a shop's page says to those who look at it: `View larger`, a call for a model number."""
-    return _drop(_NOTICE, text) if "his fits" in text or "View " in text else text
+    return _drop(_NOTICE, text) if "his fits" in text or "View" in text else text
 
 
 def _drop(pattern: re.Pattern[str], text: str) -> str:
