@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from operator import itemgetter
 from pathlib import Path
 
 from copywriter import device, model, params, paths
@@ -18,7 +19,7 @@ def describe(titles: list[str], weights: Path, p: params.Params, question: str |
     tokenizer = load_tokenizer(weights)
     prompts = Prompter(tokenizer, p).prompts(titles, [question] * len(titles) if question else None)
     dense = model.load_dense(weights, p.quantization, device.dtype(p.precision, processor), processor)
-    return [one.text for one in generate.texts(dense, tokenizer, prompts, p.decoding)]
+    return [one.text for _, one in sorted(generate.texts(dense, tokenizer, prompts, p.decoding), key=itemgetter(0))]
 
 
 def _ask(arguments: argparse.Namespace) -> None:

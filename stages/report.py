@@ -19,7 +19,9 @@ import jinja2
 from markupsafe import Markup
 
 from copywriter import canonical, params, paths, records, sources, stage
-from copywriter.records import Example, Prediction
+from copywriter.evaluation import predictions
+from copywriter.evaluation.predictions import Prediction
+from copywriter.records import Example
 from copywriter.stage import UserError
 
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
@@ -164,7 +166,7 @@ def read_history(path: Path) -> History:
 
 def run(given: params.Params) -> str:
     """Reads, checks and writes; the summary for the log."""
-    pairs = pair(*(records.read_predictions(paths.predictions(variant)) for variant in ("base", "tuned")))
+    pairs = pair(*(predictions.read(paths.predictions(variant)) for variant in ("base", "tuned")))
     clean, split = read_json(paths.CLEAN_COUNTS), read_json(paths.SPLIT_COUNTS)
     scores = {variant: read_json(paths.scores(variant)) for variant in ("base", "tuned")}
     check(given, clean, split, scores, len(pairs))

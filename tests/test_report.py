@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from copywriter import paths, records
-from copywriter.records import Example, Prediction
+from copywriter.evaluation import predictions as predictions_file
+from copywriter.evaluation.predictions import Prediction
+from copywriter.records import Example
 from copywriter.stage import UserError
 from stages import report
 from tests.conftest import ROOT, changed
@@ -95,7 +97,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     curve = [f"{step},{step / 1125},{4 - step / 1125}" for step in range(25, 1126, 25)]
     paths.VALIDATION_HISTORY.write_text("\n".join(["step,epoch,eval_loss", *curve, curve[-1]]) + "\n")
     for variant in ("base", "tuned"):
-        records.write_predictions(paths.predictions(variant), predictions(variant))
+        predictions_file.write(paths.predictions(variant), predictions(variant))
     return tmp_path
 
 
@@ -164,7 +166,7 @@ def test_shows_twenty_titles_by_hash_whatever_the_order() -> None:
     titles = re.findall(r"^### \d+\. (.*)$", page(), re.MULTILINE)
     assert len(titles) == 20
     for variant in ("base", "tuned"):
-        records.write_predictions(paths.predictions(variant), predictions(variant)[::-1])
+        predictions_file.write(paths.predictions(variant), predictions(variant)[::-1])
     assert re.findall(r"^### \d+\. (.*)$", page(), re.MULTILINE) == titles
     assert titles != sorted(titles)
 
@@ -251,7 +253,7 @@ def test_numbers_that_contradict_each_other_stop_it(name: str) -> None:
     [lambda rows: rows[::-1], lambda rows: rows[1:], lambda rows: [dataclasses.replace(rows[0], title="x"), *rows[1:]]],
 )
 def test_predictions_for_other_titles_stop_it(change: Callable[[list[Prediction]], list[Prediction]]) -> None:
-    records.write_predictions(paths.predictions("tuned"), change(predictions("tuned")))
+    predictions_file.write(paths.predictions("tuned"), change(predictions("tuned")))
     with pytest.raises(UserError, match="not for the same titles in the same order; run 'dvc repro evaluate'"):
         page()
 
@@ -307,7 +309,7 @@ def test_a_page_of_nasty_texts_keeps_its_sections() -> None:
     rows = [Prediction(f"{n} {line}", line, lines, lines, False) for n in range(40)]
     plain = rendered(page())
     for variant in ("base", "tuned"):
-        records.write_predictions(paths.predictions(variant), rows)
+        predictions_file.write(paths.predictions(variant), rows)
     nasty = rendered(page())
     for tag in ("<h1>", "<h2>", "<h3>", "<table>", "<blockquote>", "<pre>", "<script", "<img", "<a "):
         assert nasty.count(tag) == plain.count(tag), tag
@@ -330,7 +332,7 @@ def test_shorten_ends_at_a_word(text: str, shown: str) -> None:
 
 def test_a_long_text_says_how_long_it_was() -> None:
     rows = [dataclasses.replace(one, written="word " * 300) for one in predictions("base")]
-    records.write_predictions(paths.predictions("base"), rows)
+    predictions_file.write(paths.predictions("base"), rows)
     text = page()
     assert "**Base** (1,499 characters, of which the start is shown)" in text
     assert max(map(len, text.splitlines())) < 700

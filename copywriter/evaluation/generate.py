@@ -30,9 +30,8 @@ class Written:
 
 def texts(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], decoding: Decoding
-) -> list[Written]:
-    """What `model` writes for each prompt, in their order. Prompts of similar length share a batch."""
-    found: list[Written | None] = [None] * len(prompts)
+) -> Iterator[tuple[int, Written]]:
+    """Yields (number of the prompt, what `model` writes for it) as batches end. Prompts of similar length share one."""
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     end = int(tokenizer.eos_token_id)
     with tqdm(**progress("texts", len(prompts))) as bar:
@@ -41,9 +40,8 @@ def texts(
             for row, ids in zip(rows, greedy(model, [prompts[row] for row in rows], end, decoding), strict=True):
                 stopped = ids[-1:] == [end]
                 text = str(tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)).strip()
-                found[row] = Written(text, stopped, len(ids))
+                yield row, Written(text, stopped, len(ids))
             bar.update(len(rows))
-    return [one for one in found if one is not None]
 
 
 def greedy(model: PreTrainedModel, prompts: Sequence[list[int]], end: int, decoding: Decoding) -> list[list[int]]:
