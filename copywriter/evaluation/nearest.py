@@ -42,7 +42,7 @@ def nearest(titles: Sequence[str], among: Sequence[str]) -> Iterator[tuple[int, 
         mine = [count * int(weights[number]) for number, count in known]
         products = np.concatenate([values[part] * weight for part, weight in zip(parts, mine, strict=True)])
         dots = np.bincount(np.concatenate([titles_of[part] for part in parts]), products, len(among))
-        likeness = dots**2 / squares  # exact sums, and division rounds alike everywhere
+        likeness = dots**2 / np.maximum(squares, 1)  # exact sums, and division rounds alike everywhere
         best = int(likeness.argmax())
         unknown = _STEPS * (1 + math.log(1 + len(among)))  # what a feature weighs that no training title has
         own = sum(weight**2 for weight in mine) + sum(
