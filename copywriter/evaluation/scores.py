@@ -26,7 +26,7 @@ NAMES = {  # in the order in which they are shown
     "memorised_8grams": "8-grams found in training",
     "invented_facts": "numbers not in the title",
     "invented_texts": "texts with such a number",
-    "unconfirmed_facts": "of these not in the reference",
+    "unconfirmed_facts": "numbers in neither title nor reference",
     "tokens": "tokens written",
 }
 BETTER = {  # 1: higher, -1: lower; the others describe a text and grade nothing
