@@ -144,7 +144,7 @@ def test_the_verdict_names_what_it_goes_by(found: dict[str, Difference], said: s
 @pytest.mark.parametrize("values", [[5.0], [1, 1, 1, 1], [1, 2], list(range(101)), [1] * 90 + [2, 3, 4]])
 def test_quarters_hold_every_row_once_and_equal_values_together(values: list[float]) -> None:
     parts = list(quarters(np.array(values, np.float64)))
-    assert sum(inside.astype(int) for _, _, inside in parts).tolist() == [1] * len(values)
+    assert np.sum([inside for _, _, inside in parts], axis=0).tolist() == [1] * len(values)
     borders = [border for low, high, _ in parts for border in (low, high)]
     assert borders == sorted(borders)
     assert all(high < low for (_, high, _), (low, _, _) in itertools.pairwise(parts))

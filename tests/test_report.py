@@ -158,7 +158,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_texts(made: Callable[[str], list[Prediction]]) -> None:
-    """The three sides' predictions, with row statistics by which base has a ROUGE-L of 10, tuned of 30, nearest of 20."""
+    """The three sides' predictions; by their row statistics base has a ROUGE-L of 10, tuned of 30, nearest of 20."""
     for side, overlap in (("base", 10), ("tuned", 30), ("nearest", 20)):
         rows = made(side)
         predictions_file.write(paths.predictions(side), rows)

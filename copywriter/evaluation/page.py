@@ -15,13 +15,19 @@ SIDES = ("nearest", "base", "tuned")  # in the order of the table
 
 
 def table(results: Mapping[str, Mapping[str, Any]], comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each score: its name, each side's value and interval, tuned against base and against nearest, in words."""
-    rows = []
+    """A row for each score: its name, each side's value and interval, and tuned against base and nearest, as shown."""
+    rows: list[dict[str, Any]] = []
     for name, title in scores.NAMES.items():
         if name not in comparison["tuned_against_base"]["scores"]:
             continue
         values = {side: number(name, found[name]) if name in found else "" for side, found in results.items()}
-        shown = {"name": name, "title": title, "values": values, "grade": scores.BETTER.get(name, 0), "intervals": {}}
+        shown: dict[str, Any] = {
+            "name": name,
+            "title": title,
+            "values": values,
+            "grade": scores.BETTER.get(name, 0),
+            "intervals": {},
+        }
         for side, found in comparison["intervals"].items():
             if name in found:
                 shown["intervals"][side] = " to ".join(number(name, value) for value in found[name])
