@@ -110,5 +110,5 @@ def test_without_such_a_revision_the_command_to_type_is_named(history: Path) -> 
     with pytest.raises(UserError, match="dvc exp run --temp -n base -S epochs=0"):
         compare.holds_base()
     paths.scores("base").unlink()
-    with pytest.raises(UserError, match="metrics/base.json is missing; run 'dvc repro evaluate'"):
+    with pytest.raises(UserError, match=r"metrics/base\.json is missing; run 'dvc repro evaluate'"):
         compare.holds_base()
