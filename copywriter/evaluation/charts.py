@@ -84,7 +84,7 @@ def lines(series: Mapping[str, Sequence[Point]], x_label: str, y_label: str) -> 
 
 def bars(groups: Mapping[str, Mapping[str, tuple[float, float, float]]], y_label: str) -> Markup:
     """Groups of bars, one for each side, whose key is its class: (value, low, high), the interval as a whisker."""
-    top = max(high for group in groups.values() for _, _, high in group.values())
+    top = max([1.0, *(high for group in groups.values() for _, _, high in group.values())])
     plane = _Plane((0, len(groups)), (0, top * 1.05), "", y_label, x_ticks=False)
     for number, (name, group) in enumerate(groups.items()):
         width = (plane.x(1) - plane.x(0)) * 0.8 / len(group)
