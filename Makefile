@@ -1,11 +1,12 @@
 # make demo    the whole pipeline on a small share of the embedded catalogue, without a GPU, in minutes
 # make repro   the experiment of params.yaml, on a CUDA machine
+# make compare  base and tuned side by side, from two revisions
 # make test    all tests;  make check   ruff and mypy;  make lock   dvc.lock against code and params
 # make golden  the data stages and the base model from nothing: the hashes of dvc.lock
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo repro test check lock golden
+.PHONY: demo repro compare test check lock golden
 .DEFAULT_GOAL := demo
 
 .venv/ready: requirements.txt constraints.txt
@@ -24,6 +25,9 @@ demo: .venv/ready
 repro: .venv/ready
 	python -m tools.outlook
 	dvc repro
+
+compare: .venv/ready
+	python -m tools.compare
 
 test: .venv/ready-dev
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile

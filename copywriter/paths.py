@@ -26,7 +26,12 @@ LENGTHS = Path("metrics/lengths.json")
 LENGTH_HISTOGRAM = Path("metrics/length_histogram.csv")
 TRAIN_HISTORY = Path("metrics/train_history.csv")
 VALIDATION_HISTORY = Path("metrics/validation_history.csv")
+SIMILARITY = Path("data/similarity.csv")  # of each test title to the nearest training title
+COMPARISON = Path("metrics/comparison.json")
+SLICES = Path("metrics/slices.json")
+SCORE_BARS = Path("metrics/score_bars.csv")
 REPORT = Path("metrics/report.md")
+REPORT_PAGE = Path("metrics/report.html")
 
 # Scratch that outlives a run: checkpoints, TensorBoard, timings. DVC sets DVC_ROOT to the repository that the user
 # stands in, also for queued and --temp experiments, which run in a folder of their own.
@@ -39,10 +44,15 @@ MIRROR = Path(os.environ["COPYWRITER_MIRROR"]) if os.environ.get("COPYWRITER_MIR
 
 
 def predictions(variant: str) -> Path:
-    """The texts that `variant` (base or tuned) wrote for the test titles."""
+    """The texts that `variant` (base, tuned or nearest) has for the test titles."""
     return Path(f"data/predictions_{variant}.jsonl")
 
 
+def statistics(variant: str) -> Path:
+    """What each of these texts adds to the scores."""
+    return Path(f"data/statistics_{variant}.parquet")
+
+
 def scores(variant: str) -> Path:
-    """The scores of `variant` (base or tuned)."""
+    """The scores of `variant`; of `catalogue`, those that need no reference."""
     return Path(f"metrics/{variant}.json")

@@ -1,6 +1,5 @@
 """The rows that flow between the stages, and the only reader and writer of the files that hold them."""
 
-import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,17 +21,6 @@ class Product:
 
     title: str
     description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a model wrote for one test title, beside what the catalogue says."""
-
-    title: str
-    question: str
-    reference: str
-    written: str
-    stopped: bool  # the model ended the text itself, within max_new_tokens
 
 
 class Example(NamedTuple):
@@ -98,22 +86,6 @@ def iterate_products(path: Path) -> Iterator[Product]:
 def read_products(path: Path) -> list[Product]:
     """All rows of a Parquet file that write_products wrote."""
     return list(iterate_products(path))
-
-
-def write_predictions(path: Path, rows: Iterable[Prediction]) -> int:
-    """Writes predictions as JSON lines, whole or not at all; how many there were."""
-    count = 0
-    with canonical.new_file(path) as aside, aside.open("w", encoding="utf-8") as stream:
-        for row in rows:
-            count += 1
-            stream.write(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n")
-    return count
-
-
-def read_predictions(path: Path) -> list[Prediction]:
-    """All predictions of a file that write_predictions wrote."""
-    with stage.existing(path, "dvc repro").open(encoding="utf-8") as stream:
-        return [Prediction(**json.loads(line)) for line in stream]
 
 
 def write_examples(path: Path, rows: Iterable[Example]) -> None:

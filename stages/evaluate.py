@@ -1,47 +1,124 @@
 """Lets a model write descriptions for the test titles and scores them against the catalogue's.
 
-Reads data/test.parquet, models/base, and for `tuned` models/adapter.
-Writes data/predictions_VARIANT.jsonl, metrics/VARIANT.json.
-Params: model, max_length, max_prompt_length, quantization, precision, prompt, decoding.
+Reads data/test.parquet, data/train.parquet (what was learned by heart), models/base, and for `tuned` models/adapter.
+Writes data/predictions_VARIANT.jsonl, data/statistics_VARIANT.parquet, metrics/VARIANT.json.
+Params: max_length, max_prompt_length, quantization, precision, prompt, decoding.
+
+Texts and likelihoods are kept in runs/, named by all that decides them and not by how they are scored.
 """
 
+import dataclasses
+import functools
+import importlib.metadata
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-from copywriter import canonical, compilation, device, model, params, paths, records, stage
-from copywriter.evaluation import generate, scores
+from copywriter import canonical, compilation, device, model, params, paths, prompt, records, stage
+from copywriter.evaluation import (
+    cached,
+    choice,
+    generate,
+    kept,
+    likelihood,
+    measure,
+    ngrams,
+    predictions,
+    scores,
+    slots,
+    statistics,
+)
+from copywriter.evaluation.predictions import Prediction
 from copywriter.prompt import Prompter, load_tokenizer
-from copywriter.records import Prediction, Product
+from copywriter.records import Product
 
 WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
+LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "peft")
 
 
 def predict(variant: str, rows: Sequence[Product], p: params.Params) -> list[Prediction]:
-    """What `variant` writes for the rows' titles, asked as in training, in the rows' order."""
+    """What `variant` writes for the rows' titles, asked as in training, and how likely it finds their descriptions."""
+    weights = WEIGHTS[variant]
     processor = device.choose()
     dtype = device.dtype(p.precision, processor)
-    weights = WEIGHTS[variant]
     tokenizer = load_tokenizer(weights)
     prompter = Prompter(tokenizer, p)
+    titles = [row.title for row in rows]
+    prompts = prompter.prompts(titles)
+    examples = prompter.examples(titles, [row.description for row in rows])
+    dense = functools.cache(lambda: model.load_dense(weights, p.quantization, dtype, processor))
+
     compiled = p.compile is not False and compilation.obstacle(processor) is None
-    dense = model.load_dense(weights, p.quantization, dtype, processor)
-    prompts = prompter.prompts([row.title for row in rows])
-    written = dict(generate.texts(dense, tokenizer, prompts, p.decoding, p.max_prompt_length, compiled))
+
+    def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for at, one in generate.texts(
+            dense(), tokenizer, [prompts[row] for row in missing], p.decoding, p.max_prompt_length, compiled
+        ):
+            yield missing[at], dataclasses.asdict(one)
+
+    def nll(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for row, nats in likelihood.nll(dense(), examples, missing):
+            yield row, {"nll": nats}
+
+    ran_on = [str(dtype), device.name(processor)]
+    both = identity(weights) | {"quantization": p.quantization, "on": ran_on, "code": _code(model)}
+    writing = [_code(one) for one in (generate, slots, cached, choice)]
+    shapes = {"width": p.max_prompt_length, "compiled": compiled}
+    of_texts = {"prompts": prompts, "decoding": p.decoding.model_dump(), "shapes": shapes, "code of texts": writing}
+    of_nll = {"rows": [[row.input_ids, row.prompt_length] for row in examples], "likelihood": _code(likelihood)}
+    written = kept.rows("predictions", both | of_texts, len(rows), texts)
+    found = kept.rows("likelihoods", both | of_nll, len(rows), nll)
     return [
-        Prediction(row.title, prompter.question(row.title), row.description, one.text, one.stopped)
-        for row, one in zip(rows, (written[number] for number in range(len(rows))), strict=True)
+        Prediction(
+            row.title,
+            prompter.question(row.title),
+            row.description,
+            one["text"],
+            one["stopped"],
+            one["tokens"],
+            likely["nll"],
+            len(example.input_ids) - example.prompt_length,
+        )
+        for row, example, one, likely in zip(rows, examples, written, found, strict=True)
     ]
+
+
+def identity(weights: Path) -> dict[str, Any]:
+    """All that tells these weights, their tokenizer and the libraries that compute with them from others."""
+    files = [*prompt.tokenizer_files(weights)]
+    if weights == paths.ADAPTER:
+        files += [weights / "adapter_config.json", *sorted(weights.glob("*.safetensors"))]
+    return {
+        "base": model.base_identity(paths.BASE)["sha256"],
+        "files": {file.name: canonical.sha256(file) for file in files},
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def _code(module: Any) -> str:
+    return canonical.sha256(Path(module.__file__))
 
 
 def run(variant: str, p: params.Params) -> str:
     """Reads, generates, scores and writes; the summary for the log."""
-    predictions = predict(variant, records.read_products(paths.TEST), p)
-    result = scores.score(predictions)
-    records.write_predictions(paths.predictions(variant), predictions)
-    settings = [f"{key}:{value}" for key, value in {**p.decoding.model_dump(), "quantization": p.quantization}.items()]
-    canonical.write_json(paths.scores(variant), {**result, "decoding": settings})
-    shown = ", ".join(f"{name} {result[name]}" for name in scores.HIGHER_IS_BETTER)
-    return f"{len(predictions):,} texts, {shown}"
+    rows = predict(variant, records.read_products(paths.TEST), p)
+    library, _ = ngrams.runs([row.description for row in records.iterate_products(paths.TRAIN)], measure.RUN)
+    found, signatures = measure.measure(rows, library)
+    result = scores.rounded(found.sum(0))
+    decoding = [f"{key}:{value}" for key, value in p.decoding.model_dump().items()]
+    dtype = str(device.dtype(p.precision, device.choose())).removeprefix("torch.")
+    scored = f"the values of the {p.quantization} weights" if p.quantization != "none" else "the weights as published"
+    predictions.write(paths.predictions(variant), rows)
+    statistics.write(paths.statistics(variant), found)
+    canonical.write_json(
+        paths.scores(variant),
+        result
+        | {"rows": len(rows), "signatures": signatures, "decoding": decoding}
+        | {"scored": [f"{scored}, an adapter merged in float32, computed in {dtype}"]},
+    )
+    shown = ", ".join(f"{name} {result[name]}" for name in (*scores.OVERLAP, "nll", "stopped"))
+    return f"{len(rows):,} texts, {shown}"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Generation and scoring: greedy as transformers does it, an untrained adapter is its base, scores as the libraries."""
+"""Generation: greedy as transformers does it, and an untrained adapter is its base."""
 
 import itertools
 import json
@@ -9,16 +9,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from benchmarks.shapes import figures
 from copywriter import ask, canonical, model, paths, records
-from copywriter.evaluation import generate, scores
+from copywriter.evaluation import generate, predictions
 from copywriter.prompt import load_tokenizer
-from copywriter.records import Prediction
 from copywriter.stage import UserError
 from stages import evaluate, train_qlora
 from tests.conftest import changed
@@ -73,7 +69,7 @@ def test_a_penalty_sees_the_written_text_alone(dense: Any, settings: dict[str, A
             assert len(pairs) == len(set(pairs))
 
 
-def test_texts_come_in_the_order_of_their_prompts_and_say_whether_they_stopped(dense: Any, tiny_base: Path) -> None:
+def test_each_text_comes_with_the_number_of_its_prompt_and_says_whether_it_stopped(dense: Any, tiny_base: Path) -> None:
     tokenizer = load_tokenizer(tiny_base)
     decoding = changed().decoding.model_copy(update={"max_new_tokens": 12, "batch_size": 2})
     together = dict(generate.texts(dense, tokenizer, PROMPTS, decoding))
@@ -185,7 +181,7 @@ def test_ask_writes_what_evaluate_writes(room: Path, capsys: pytest.CaptureFixtu
     p = prepare(room, epochs=0)
     train_qlora.run(p)
     evaluate.run("tuned", p)
-    expected = records.read_predictions(paths.predictions("tuned"))[3]
+    expected = predictions.read(paths.predictions("tuned"))[3]
     capsys.readouterr()
     monkeypatch.setattr("sys.argv", ["ask", f"  {expected.title} "])
     ask.main()
@@ -201,50 +197,3 @@ def test_ask_refuses_an_empty_title(
     with pytest.raises(SystemExit, match="1"):
         ask.main()
     assert "has no letter or digit" in capsys.readouterr().err
-
-
-PAIRS = [
-    ("The steel bucket holds ten litres of water.", "A steel bucket that holds ten litres of water and sand."),
-    ("Neon pink tutu, three layers.", "High quality ballet tutu in three layers, neon pink."),
-    ("", "An empty answer has no words in common with this."),
-    ("Wörter mit Umlauten\nund Zeilen", "Wörter mit Umlauten\nund zwei Zeilen"),
-    ("word " * 200, "word"),
-]
-
-
-def predictions(pairs: list[tuple[str, str]]) -> list[Prediction]:
-    return [Prediction("t", "q", reference, written, bool(written)) for written, reference in pairs]
-
-
-def test_scores_equal_the_libraries_called_directly() -> None:
-    result = scores.score(predictions(PAIRS))
-    written, references = [one for one, _ in PAIRS], [one for _, one in PAIRS]
-    assert result["bleu"] == round(BLEU().corpus_score(written, [references]).score, 4)
-    assert result["chrf"] == round(CHRF().corpus_score(written, [references]).score, 4)
-    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
-    pairs = [scorer.score(reference, one) for one, reference in PAIRS]
-    for kind in ("rouge1", "rouge2", "rougeL"):
-        assert result[kind] == round(100 * sum(pair[kind].fmeasure for pair in pairs) / len(pairs), 4)
-    assert result["stopped"] == 0.8
-    assert result["rows"] == 5
-    assert "nrefs:1" in str(result["signatures"])
-
-
-@pytest.mark.parametrize(
-    ("pairs", "expected"),
-    [
-        ([("a b c d e", "a b c d e")] * 3, {"bleu": 100.0, "rougeL": 100.0, "chrf": 100.0, "length_ratio": 1.0}),
-        (
-            [("", "some words here"), ("  ", "more words")],
-            {"bleu": 0.0, "rouge1": 0.0, "chrf": 0.0, "length_ratio": 0.0},
-        ),
-    ],
-)
-def test_perfect_and_empty_texts_have_defined_scores(pairs: list[tuple[str, str]], expected: dict[str, float]) -> None:
-    result = scores.score(predictions(pairs))
-    assert {name: result[name] for name in expected} == pytest.approx(expected)
-
-
-def test_an_empty_test_set_is_refused() -> None:
-    with pytest.raises(UserError, match="test set is empty"):
-        scores.score([])

@@ -1,6 +1,5 @@
 """Rows come back from a file as they went in, and equal rows make equal bytes."""
 
-import json
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copywriter import canonical, records
-from copywriter.records import Example, Prediction, Product
+from copywriter.records import Example, Product
 from copywriter.stage import UserError
 
 ROWS = [
@@ -20,7 +19,6 @@ ROWS = [
     Product("Lâmpada", 'Diz "olá",\nduas linhas.'),
     Product("鞄", "👜 \0"),
 ]
-PREDICTION = Prediction("Tutu", "What is it?", "Pink.\nSoft.", 'A "tutu" 👜\u2028', stopped=True)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
@@ -107,17 +105,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
 
 
-def test_predictions_come_back_one_a_line(tmp_path: Path) -> None:
-    file = tmp_path / "predictions.jsonl"
-    assert records.write_predictions(file, [PREDICTION, PREDICTION]) == 2
-    assert records.read_predictions(file) == [PREDICTION, PREDICTION]
-    lines = file.read_bytes().split(b"\n")
-    assert len(lines) == 3
-    assert list(json.loads(lines[0])) == ["title", "question", "reference", "written", "stopped"]
-
-
 def test_a_missing_file_is_named_with_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"rows.parquet is missing; run 'dvc repro'"):
         records.read_products(tmp_path / "rows.parquet")
-    with pytest.raises(UserError, match="is missing"):
-        records.read_predictions(tmp_path / "predictions.jsonl")

@@ -123,7 +123,7 @@ def test_no_tracked_section_holds_a_key_that_dvcs_run_cache_overlooks() -> None:
         return set(value) | set().union(*map(keys, value.values())) if isinstance(value, dict) else set()
 
     for name, stage in stages().items():
-        sections = [given[key] for key in stage["params"] if isinstance(key, str) and "." not in key]
+        sections = [given[key] for key in stage.get("params", []) if isinstance(key, str) and "." not in key]
         assert not set().union(*map(keys, sections)) & {"size", "nfiles"}, name
     assert not keys(yaml.safe_load((ROOT / "sources.yaml").read_text())) & {"size", "nfiles"}
 
@@ -131,7 +131,7 @@ def test_no_tracked_section_holds_a_key_that_dvcs_run_cache_overlooks() -> None:
 def test_params_that_a_stage_reads_are_listed_key_by_key() -> None:
     keys = set(yaml.safe_load((ROOT / "params.yaml").read_text()))
     for name, stage in stages().items():
-        listed = {key.split(".")[0] for key in stage["params"] if isinstance(key, str)}
+        listed = {key.split(".")[0] for key in stage.get("params", []) if isinstance(key, str)}
         assert listed <= keys, name
         # A stage that hands the whole of params on lists all that matter to what it calls.
         attributes = set(re.findall(r"\bp(?:arams)?\.([a-z_]+)", (ROOT / f"stages/{name}.py").read_text())) & keys

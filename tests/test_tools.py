@@ -1,14 +1,16 @@
 """What `make` types: the verdict on dvc.lock, and the outlook before a long run."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from copywriter import paths
 from copywriter.stage import UserError
 from tests.conftest import changed
-from tools import demo, lock, outlook
+from tools import compare, demo, lock, outlook
 
 DRY = """Stage 'fetch' didn't change, skipping
 Running stage 'clean':
@@ -74,3 +76,39 @@ def test_the_demo_is_smaller_than_the_experiment(key: str) -> None:
     whole = changed().model_dump()
     value = whole["sample"]["size"] if key == "sample.size" else whole[key]
     assert demo.SMALL[key] < value
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository in which a run with epochs: 0 is a commit, one of another base and a trained one follow."""
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q", "-b", "main")
+    (tmp_path / "metrics").mkdir()
+    for base, tuned in (("1", "1"), ("2", "2"), ("1", "3")):
+        paths.scores("base").write_text(f'{{"bleu": {base}}}')
+        paths.scores("tuned").write_text(f'{{"bleu": {tuned}}}')
+        git("add", "-A")
+        git("commit", "-q", "-m", f"{base} {tuned}")
+    return tmp_path
+
+
+def git(*words: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    return subprocess.run(["git", *identity, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_revision_that_holds_the_base_is_found_by_its_scores(history: Path) -> None:
+    assert git("rev-parse", "HEAD~2").startswith(compare.holds_base())
+    git("update-ref", "refs/exps/ab/cdef/base", "HEAD~2")
+    git("checkout", "-q", "--orphan", "fresh")
+    git("branch", "-q", "-D", "main")
+    assert git("rev-parse", "refs/exps/ab/cdef/base").startswith(compare.holds_base())  # an experiment will do
+
+
+def test_without_such_a_revision_the_command_to_type_is_named(history: Path) -> None:
+    paths.scores("base").write_text('{"bleu": 4}')
+    with pytest.raises(UserError, match="dvc exp run --temp -n base -S epochs=0"):
+        compare.holds_base()
+    paths.scores("base").unlink()
+    with pytest.raises(UserError, match=r"metrics/base\.json is missing; run 'dvc repro evaluate'"):
+        compare.holds_base()

@@ -8,7 +8,10 @@ from sacrebleu.metrics.chrf import CHRF
 
 
 class Chrf(evaluate.Metric):  # type: ignore[misc]
-    """Popovic 2015, as sacreBLEU computes it: 0 to 100, one reference a text."""
+    """Popovic 2015, as sacreBLEU computes it: 0 to 100, one reference a text.
+
+    Statistics a row: for 1 to 6 characters the runs written, those of the reference, and those that match.
+    """
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -21,5 +24,6 @@ class Chrf(evaluate.Metric):  # type: ignore[misc]
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
         metric = CHRF()
-        score = metric.corpus_score(predictions, [references])
-        return {"chrf": score.score, "signature": f"chrF|{metric.get_signature()}"}
+        rows = metric._extract_corpus_statistics(predictions, [references])
+        score = metric._aggregate_and_compute(rows)
+        return {"chrf": score.score, "signature": f"chrF|{metric.get_signature()}", "statistics": rows}

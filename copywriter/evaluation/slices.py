@@ -1,0 +1,41 @@
+"""The test rows in groups: by length of title and description, and by how near the nearest training title is."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from copywriter import text
+from copywriter.evaluation.predictions import Prediction
+
+PARTS = 4
+BY = {
+    "title words": "words in the title",
+    "description words": "words in the catalogue's description",
+    "similarity": "similarity of the title to the nearest training title, 0 to 1",
+}
+
+
+def slices(rows: Sequence[Prediction], similarity: Sequence[float]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Yields (what it is by, its range, which rows are in it): about quarters of the rows, equal values together.
+
+    Rows carry no category, so there is no slice by it.
+    """
+    measured = {
+        "title words": [len(text.words(row.title)) for row in rows],
+        "description words": [len(text.words(row.reference)) for row in rows],
+        "similarity": similarity,
+    }
+    for by, values in measured.items():
+        for low, high, inside in quarters(np.array(values, np.float64)):
+            shown = f"{low:.2f} to {high:.2f}" if by == "similarity" else f"{low:.0f} to {high:.0f}"
+            yield by, shown, inside
+
+
+def quarters(values: NDArray[np.float64]) -> Iterator[tuple[float, float, NDArray[np.bool_]]]:
+    """Yields (smallest, largest, which) of about equal parts, ascending; fewer where many values are equal."""
+    edges = np.unique(np.quantile(values, np.arange(1, PARTS) / PARTS, method="inverted_cdf"))
+    part = np.searchsorted(edges, values, side="left")
+    for number in np.unique(part):
+        inside = part == number
+        yield float(values[inside].min()), float(values[inside].max()), inside

@@ -1,0 +1,66 @@
+"""What can be had without a model: for each test title, the description of the most similar training title as it is.
+
+Reads data/test.parquet, data/train.parquet.
+Writes data/predictions_nearest.jsonl, data/statistics_nearest.parquet, data/similarity.csv, metrics/nearest.json,
+       metrics/catalogue.json (the catalogue's own test texts by the scores that need no reference).
+"""
+
+import csv
+import sys
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from copywriter import canonical, paths, records, stage
+from copywriter.evaluation import measure, ngrams, predictions, scores, statistics
+from copywriter.evaluation.nearest import nearest
+from copywriter.evaluation.predictions import Prediction
+from copywriter.records import Product
+from copywriter.stage import UserError
+
+
+def predict(test: Sequence[Product], train: Sequence[Product]) -> tuple[list[Prediction], list[float]]:
+    """The nearest training row's description for each test title, and how similar the two titles are, 0 to 1."""
+    if not train:
+        raise UserError("there is no training row to take a description from; raise sample.size")
+    rows, likeness = [], []
+    with tqdm(**stage.progress("titles", len(test))) as bar:
+        for row, (at, similarity) in zip(
+            test, nearest([row.title for row in test], [row.title for row in train]), strict=True
+        ):
+            rows.append(Prediction(row.title, train[at].title, row.description, train[at].description))
+            likeness.append(similarity)
+            bar.update()
+    return rows, likeness
+
+
+def run() -> str:
+    """Reads, looks up, scores and writes; the summary for the log."""
+    train = records.read_products(paths.TRAIN)
+    rows, likeness = predict(records.read_products(paths.TEST), train)
+    library, _ = ngrams.runs([row.description for row in train], measure.RUN)
+    found, signatures = measure.measure(rows, library)
+    result = scores.rounded(found.sum(0))
+    catalogue = [Prediction(row.title, "", row.reference, row.reference) for row in rows]
+    own = scores.rounded(statistics.table(measure.surface(catalogue, library)).sum(0))
+    predictions.write(paths.predictions("nearest"), rows)
+    statistics.write(paths.statistics("nearest"), found)
+    with canonical.new_file(paths.SIMILARITY) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([["similarity"], *([f"{one:.4f}"] for one in likeness)])
+    canonical.write_json(paths.scores("nearest"), result | {"rows": len(rows), "signatures": signatures})
+    canonical.write_json(
+        paths.scores("catalogue"), {name: own[name] for name in scores.WITHOUT_REFERENCE} | {"rows": len(rows)}
+    )
+    shown = ", ".join(f"{name} {result[name]}" for name in scores.OVERLAP)
+    return f"{len(rows):,} titles, mean similarity {sum(likeness) / len(likeness):.2f}, {shown}"
+
+
+def main() -> None:
+    """Wires the stage."""
+    if len(sys.argv) > 1:
+        raise SystemExit("baseline: takes no argument")
+    stage.run("baseline", run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Says what the differences between base, tuned and the nearest-title baseline are worth.
+
+Reads  data/predictions_{base,tuned,nearest}.jsonl, data/statistics_{base,tuned,nearest}.parquet, data/similarity.csv
+Writes metrics/comparison.json, metrics/slices.json, metrics/score_bars.csv
+Params seed
+"""
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from copywriter import canonical, params, paths, stage
+from copywriter.evaluation import predictions, scores, significance, statistics
+from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.slices import BY, slices
+from copywriter.evaluation.statistics import Statistics
+from copywriter.evaluation.verdict import GRADES, outcome, sentence, verdict
+from copywriter.stage import UserError
+
+SIDES = ("base", "tuned", "nearest")
+SLICE_RESAMPLES = 2_000
+
+Sides = Mapping[str, Statistics]
+
+
+def compare(sides: Sides, before: str, seed: int) -> dict[str, Any]:
+    """`before` against tuned: every score's difference with its interval, p-value and sentence, and one verdict."""
+    found = significance.compare(sides[before], sides["tuned"], seed)
+    return {
+        "verdict": verdict(found, before, "tuned", len(sides["tuned"])),
+        "scores": {
+            name: dataclasses.asdict(one)
+            | {"outcome": outcome(name, one), "sentence": sentence(name, one, before, "tuned")}
+            for name, one in found.items()
+        },
+    }
+
+
+def sliced(sides: Sides, rows: Sequence[Prediction], similarity: Sequence[float], seed: int) -> list[dict[str, Any]]:
+    """Each slice's scores of all sides, and by GRADES the difference of base and tuned with its interval."""
+    found = []
+    for by, shown, inside in slices(rows, similarity):
+        parts = {side: values[inside] for side, values in sides.items()}
+        differences = significance.compare(parts["base"], parts["tuned"], seed, SLICE_RESAMPLES)
+        graded = {
+            name: {"difference": one.difference, "low": one.low, "high": one.high, "outcome": outcome(name, one)}
+            for name, one in differences.items()
+            if name in GRADES
+        }
+        values = {side: scores.rounded(part.sum(0)) for side, part in parts.items()}
+        found.append({"by": by, "range": shown, "rows": int(inside.sum()), **values, "base to tuned": graded})
+    return found
+
+
+def read_similarity(count: int) -> list[float]:
+    """Of each test title to the nearest training title; UserError when there are not `count` of them."""
+    with stage.existing(paths.SIMILARITY, "dvc repro baseline").open(encoding="utf-8", newline="") as stream:
+        found = [float(row["similarity"]) for row in csv.DictReader(stream)]
+    if len(found) != count:
+        raise UserError(f"{paths.SIMILARITY} is of {len(found):,} titles, not {count:,}; run 'dvc repro baseline'")
+    return found
+
+
+def run(p: params.Params) -> str:
+    """Reads, compares and writes; the verdict for the log."""
+    rows = predictions.read_sides(SIDES)["tuned"]
+    sides = {side: statistics.read(paths.statistics(side)) for side in SIDES}
+    for side, values in sides.items():
+        if len(values) != len(rows):
+            found = f"{paths.statistics(side)} is of {len(values):,} rows, but {len(rows):,} texts are written"
+            raise UserError(f"{found}; run 'dvc repro evaluate baseline'")
+    intervals = {side: significance.intervals(values, p.seed) for side, values in sides.items()}
+    against = {f"tuned_against_{before}": compare(sides, before, p.seed) for before in ("base", "nearest")}
+    method = {"rows": len(rows), "resamples": significance.RESAMPLES, "seed": p.seed, "verdict_by": list(GRADES)}
+    canonical.write_json(paths.COMPARISON, {**against, "intervals": intervals, "method": method})
+    similarity = read_similarity(len(rows))
+    canonical.write_json(
+        paths.SLICES,
+        {"by": BY, "category": "none: a row has a title and a description", "method": {"resamples": SLICE_RESAMPLES}}
+        | {"slices": sliced(sides, rows, similarity, p.seed)},
+    )
+    with canonical.new_file(paths.SCORE_BARS) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["score", "side", "value", "low", "high"])
+        for side, values in sides.items():
+            result = scores.rounded(values.sum(0))
+            for name in scores.OVERLAP:
+                writer.writerow([scores.NAMES[name], side, result[name], *intervals[side][name]])
+    return str(against["tuned_against_base"]["verdict"])
+
+
+def main() -> None:
+    """Wires the stage."""
+    stage.run("compare", lambda: run(params.load()))
+
+
+if __name__ == "__main__":
+    main()

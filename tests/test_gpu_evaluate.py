@@ -1,0 +1,43 @@
+"""Likelihoods and kept texts on a CUDA device; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from copywriter import device, model
+from copywriter.evaluation import likelihood
+from stages import evaluate, train_qlora
+from tests.test_evaluate import ROWS, alone, outputs
+from tests.test_generate import prepare
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not os.environ.get("COPYWRITER_TEST_GPU"), reason="needs a CUDA device"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "share"), [(torch.float32, 1e-3), (torch.bfloat16, 0.02)])
+def test_likelihoods_are_those_of_the_cpu(tiny_base: Path, dtype: torch.dtype, share: float) -> None:
+    plain = model.load_dense(tiny_base, "none", torch.float32, torch.device("cpu"))
+    dense = model.load_dense(tiny_base, "none", dtype, device.choose())
+    found = dict(likelihood.nll(dense, ROWS * 50))
+    assert found == dict(likelihood.nll(dense, ROWS * 50))
+    for number, row in enumerate(ROWS * 50):
+        assert found[number] == pytest.approx(alone(plain, row), rel=share)
+
+
+@pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
+def test_an_untrained_adapter_scores_as_the_base_and_scoring_again_loads_no_model(
+    room: Path, quantization: str, monkeypatch: Any
+) -> None:
+    p = prepare(room, epochs=0, quantization=quantization)
+    train_qlora.run(p)
+    for variant in ("base", "tuned"):
+        evaluate.run(variant, p)
+    assert outputs("base") == outputs("tuned")
+    monkeypatch.setattr(model, "load_dense", lambda *_: pytest.fail("the model was loaded"))
+    evaluate.run("base", p)
+    assert outputs("base") == outputs("tuned")
