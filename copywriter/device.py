@@ -52,6 +52,21 @@ def check_format(model_type: str, dtype: torch.dtype) -> None:
         raise UserError(f"{model_type} overflows in fp16; set precision: fp32, or use a card with bf16")
 
 
+def set_deterministic(on: bool) -> None:
+    """Makes equal runs give equal bits on one GPU model: no kernel is chosen by timing it, which noise would decide.
+
+    Called before anything is compiled. The flags are set one by one: torch.use_deterministic_algorithms would replace
+    scatters that have no collision here by slower ones. CUBLAS_WORKSPACE_CONFIG must stand before CUDA starts.
+    """
+    from torch._inductor import config as inductor  # slow to import, and only training compiles
+
+    if on:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    inductor.deterministic = on
+    torch.backends.cudnn.deterministic = on
+    torch.backends.cudnn.benchmark = not on and torch.backends.cudnn.benchmark
+
+
 def name(device: torch.device) -> str:
     """What a person calls the processor."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "this CPU"
