@@ -15,6 +15,7 @@ import yaml
 from peft import PeftModel
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
+from benchmarks.tiny import products
 from copywriter import canonical, compilation, device, model, params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
@@ -33,13 +34,6 @@ SMALL: dict[str, Any] = {
     "schedule__warmup_steps": 2,
 }
 CPU = torch.device("cpu")
-
-
-def products(count: int, start: int = 0) -> list[records.Product]:
-    return [
-        records.Product(f"Bucket {n}", f"A bucket of {n % 7} litres" + " for the garden" * (n % 4) + ".")
-        for n in range(start, start + count)
-    ]
 
 
 def examples(folder: Path, p: params.Params, count: int = 24) -> list[Example]:

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from copywriter import canonical, paths
 from copywriter.model import RECEIPT
 from copywriter.training import identity
@@ -50,8 +48,3 @@ def changed_files(adapter: Path, receipt: Mapping[str, Any]) -> list[str]:
     lines += [f"{name} is not the receipt's" for name in found if name not in expected]
     changed = [name for name in found if name in expected and found[name] != expected[name]]
     return lines + [f"{name} has SHA-256 {found[name]}, the receipt says {expected[name]}" for name in changed]
-
-
-def weights_of(training: QloraTrainer) -> torch.Tensor:
-    """All trained weights as one float32 tensor on the CPU."""
-    return training.step.weights.detach().cpu()

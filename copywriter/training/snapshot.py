@@ -38,7 +38,12 @@ def take(training: Any) -> dict[str, bytes]:
 
 def restore_weights(training: Any, checkpoint: Path) -> None:
     """Puts the adapter's weights back."""
-    training.step.weights.data.copy_(load_file(checkpoint / _TENSORS)["weights"])
+    training.step.weights.data.copy_(weights(checkpoint))
+
+
+def weights(checkpoint: Path) -> torch.Tensor:
+    """The adapter's weights: flat, float32, on the CPU."""
+    return load_file(checkpoint / _TENSORS)["weights"]
 
 
 def restore_optimizer(training: Any, checkpoint: Path) -> None:

@@ -19,7 +19,7 @@ _WHOLE = "whole.json"  # written last, with size and SHA-256 of the other files:
 _KEPT = 2  # of those that are not kept for runs of other lengths
 _NAME = re.compile(r"checkpoint-(\d+)(?:-of-(\d+))?")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
+_NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 class Checkpoint(NamedTuple):

@@ -104,7 +104,10 @@ class QloraTrainer(SFTTrainer):
 
         Asked to stop, it saves the state of the last finished step and raises Interrupted.
         """
-        self._go_on_from(self._newest())
+        checkpoint = self._newest()
+        if checkpoint:
+            print(f"train_qlora: goes on from {checkpoint}", file=sys.stderr)
+        self._go_on_from(checkpoint)
 
     def replay(self, checkpoint: Path | None, until: int) -> None:
         """Trains from a checkpoint (None: from nothing) to step `until`, and writes no checkpoint."""

@@ -32,7 +32,7 @@ class Watch(TrainerCallback):
             return
 
         def due(step: int) -> bool:
-            return step % args.eval_steps == 0 or step == state.max_steps
+            return bool(step % args.eval_steps == 0 or step == state.max_steps)
 
         # A shorter run that ended here has measured its end.
         state.log_history = [one for one in state.log_history if "eval_loss" not in one or due(one["step"])]

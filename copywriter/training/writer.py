@@ -91,10 +91,13 @@ def _take_away(file: Path) -> None:
     """
     try:
         left = file.read_text()
-        holder = json.loads(left) if left.strip() else {}
+        if not left.strip():  # just made, and filled in a moment; or killed in between
+            time.sleep(1)
+            left = file.read_text()
+        holder = json.loads(left)
     except FileNotFoundError:
         return
-    except ValueError:  # killed between making the file and filling it
+    except ValueError:
         holder = {}
     _refuse_if_alive(file, holder if isinstance(holder, dict) else {})
     away = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
@@ -102,7 +105,7 @@ def _take_away(file: Path) -> None:
         file.rename(away)
         if away.read_text() != left:
             os.link(away, file)
-    except FileNotFoundError:
+    except OSError:  # another was quicker; or no links on this drive, and that process stops before it writes
         return
     finally:
         away.unlink(missing_ok=True)
