@@ -7,7 +7,6 @@ otherwise), different, or not done for want of something. Exit code 1 when any i
 
 import argparse
 import csv
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,13 +40,8 @@ class Finding:
 
 def findings(adapter: Path, steps: int) -> Iterator[Finding]:
     """The checks in their order; a replay takes at least `steps` steps, up to a line of the history."""
-    try:
-        told: dict[str, Any] = json.loads((adapter / model.RECEIPT).read_text(encoding="utf-8"))
-        changed = receipt.changed_files(adapter, told)
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{adapter / model.RECEIPT} is no receipt: {error}; run 'dvc checkout models/adapter'"
-        ) from None
+    told = receipt.read(adapter)
+    changed = receipt.changed_files(adapter, told)
     yield Finding("files", "different" if changed else "equal", "; ".join(changed))
     yield histories(told)
     missing = absent(told)

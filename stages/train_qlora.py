@@ -15,7 +15,7 @@ from typing import Any
 
 from peft import PeftModel
 
-from copywriter import canonical, device, model, params, paths, stage
+from copywriter import canonical, device, params, paths, stage
 from copywriter.prompt import tokenizer_files
 from copywriter.training import experiment, fit, identity, launch, receipt, state, tracking
 from copywriter.training.interrupts import Interrupts
@@ -33,8 +33,7 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
         canonical.rewrite_json(written, drop=("peft_version",), change=change)
         for file in tokenizer_files(paths.BASE):
             (aside / file.name).write_bytes(file.read_bytes())
-        files = canonical.folder_hashes(aside)
-        canonical.write_json(aside / model.RECEIPT, {**contents, "files": files})
+        receipt.write(aside, contents)
 
 
 def run(p: params.Params) -> str:

@@ -41,7 +41,7 @@ def again(room: Path) -> subprocess.CompletedProcess[str]:
     [
         ("gradient", 5, "terminate", "stopped by SIGTERM; run it again to go on; the state after step 2 is saved"),
         ("step", 8, "interrupt", "stopped by SIGINT; run it again to go on; the state after step 3 is saved"),
-        ("evaluation", 7, "terminate", "stopped by SIGTERM; run it again to go on; the state after step 3 is saved"),
+        ("evaluation", 6, "terminate", "stopped by SIGTERM; run it again to go on; the state after step 3 is saved"),
         ("file", 2, "interrupt", "stopped by SIGINT; run it again to go on; the state after step 2 is saved"),
         ("base loaded", 1, "terminate", "stopped by SIGTERM; run it again to go on"),
         ("step", 7, "out of memory", "the GPU's memory ran out: other programs use it"),

@@ -1,11 +1,13 @@
 """models/adapter/receipt.json: what an adapter was made of and how it learned, without a word on the machine."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from copywriter import canonical, paths
+from copywriter import canonical, paths, stage
 from copywriter.model import RECEIPT
+from copywriter.stage import UserError
 from copywriter.training import identity
 from copywriter.training.experiment import Experiment
 from copywriter.training.trainer import QloraTrainer
@@ -38,11 +40,31 @@ def slice_of(training: QloraTrainer) -> dict[str, Any]:
     return {"sequences": count, "loss": training.validation_loss(count)}
 
 
-def changed_files(adapter: Path, receipt: Mapping[str, Any]) -> list[str]:
-    """A line for each file of the folder that is not what the receipt says; ValueError where it lists none."""
-    expected = receipt.get("files")
-    if not isinstance(expected, dict):
-        raise ValueError("it lists no files")
+def write(adapter: Path, of: Mapping[str, Any]) -> None:
+    """Writes the receipt of a folder: `contents`, a hash of every other file, and one of all this."""
+    whole = {**of, "files": canonical.folder_hashes(adapter, (RECEIPT,))}
+    canonical.write_json(adapter / RECEIPT, {**whole, "sha256": canonical.digest(whole)})
+
+
+def read(adapter: Path) -> dict[str, Any]:
+    """The receipt; UserError when it is none or a byte of it changed."""
+    file = adapter / RECEIPT
+    cure = "run 'dvc checkout models/adapter', or train again"
+    try:
+        text = stage.existing(file, "dvc pull models/adapter' or 'dvc repro train_qlora").read_text(encoding="utf-8")
+        of: dict[str, Any] = json.loads(text)
+        rest = {key: value for key, value in of.items() if key != "sha256"}
+        unchanged = text == canonical.dumps(of) and of["sha256"] == canonical.digest(rest)
+    except (ValueError, KeyError, AttributeError):
+        raise UserError(f"{file} is no receipt of this version; {cure}") from None
+    if not unchanged:
+        raise UserError(f"{file} changed after it was written; {cure}")
+    return of
+
+
+def changed_files(adapter: Path, of: Mapping[str, Any]) -> list[str]:
+    """What is wrong with each file of the folder that is not what its receipt says."""
+    expected = of["files"]
     found = canonical.folder_hashes(adapter, (RECEIPT,))
     lines = [f"{name} is missing" for name in expected if name not in found]
     lines += [f"{name} is not the receipt's" for name in found if name not in expected]
