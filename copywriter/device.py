@@ -53,18 +53,20 @@ def check_format(model_type: str, dtype: torch.dtype) -> None:
 
 
 def set_deterministic(on: bool) -> None:
-    """Makes equal runs give equal bits on one GPU model: no kernel is chosen by timing it, which noise would decide.
+    """Makes equal runs give equal bits: on one GPU model, and on a CPU whatever the number of threads.
 
-    Called before anything is compiled. The flags are set one by one: torch.use_deterministic_algorithms would replace
-    scatters that have no collision here by slower ones. CUBLAS_WORKSPACE_CONFIG must stand before CUDA starts.
+    On CUDA no kernel is then chosen by timing it, which noise would decide. On a CPU MKL's products add up in an order
+    that does not depend on the threads (its strict mode; without it 1 and 2 threads differ, as tried). Called before
+    the first product and before anything is compiled, since the libraries read both variables once. The flags are set
+    one by one: torch.use_deterministic_algorithms would replace scatters that have no collision here by slower ones.
     """
     from torch._inductor import config as inductor  # slow to import, and only training compiles
 
     if on:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
     inductor.deterministic = on
     torch.backends.cudnn.deterministic = on
-    torch.backends.cudnn.benchmark = not on and torch.backends.cudnn.benchmark
 
 
 def name(device: torch.device) -> str:

@@ -113,3 +113,22 @@ def test_epochs_are_part_of_the_name_only_where_they_change_the_steps(room: Path
         marks = {identity.fingerprint(prepare(room, epochs=n, schedule__shape=shape), base) for n in (1, 2)}
         assert (len(marks) == 1) == same
     assert len({identity.fingerprint(prepare(room, schedule__decay=one), base) for one in (0.2, 0.5)}) == 2
+
+
+def test_data_loaders_in_processes_of_their_own_change_nothing(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = prepare(room, lora__dropout=0.1, micro_batch_size=4)
+    found = []
+    make = QloraTrainer.get_train_dataloader
+    for workers in (0, 1, 2):
+
+        def with_workers(self: QloraTrainer, workers: int = workers) -> Any:
+            self.args.dataloader_num_workers = workers
+            loader = make(self)
+            assert loader.num_workers == workers
+            return loader
+
+        monkeypatch.setattr(QloraTrainer, "get_train_dataloader", with_workers)
+        train_qlora.run(p)
+        found.append(outcome())
+        shutil.rmtree(room / "runs/train")
+    assert found[0] == found[1] == found[2]
