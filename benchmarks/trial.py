@@ -24,11 +24,12 @@ _WARM_UP = 10  # steps before the clock starts: compilation, capture, caches
 class _Clock(TrainerCallback):
     """Takes the time at the end of the warm-up and of the training."""
 
-    def __init__(self) -> None:
+    def __init__(self, until: int | None) -> None:
+        self._until = until
         self.times: dict[int, float] = {}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == min(_WARM_UP, state.max_steps - 1):
+        if state.global_step == min(_WARM_UP, (self._until or state.max_steps) - 1):
             self._take(state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -59,7 +60,7 @@ def train(changes: Mapping[str, Any], until: int | None, strict: bool = False) -
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     of = experiment.prepare(changed(params.load(), changes))
-    clock = _Clock()
+    clock = _Clock(until)
     with (
         tempfile.TemporaryDirectory(prefix="copywriter-trial-") as folder,
         warnings.catch_warnings(record=True) as heard,
