@@ -8,8 +8,8 @@ from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, MAX_PROMPT, ROOT, 
 from copywriter import device, model, params
 from copywriter.prompt import Example, load_tokenizer
 from copywriter.training import lora
+from copywriter.training.experiment import sequences
 from copywriter.training.trainer import QloraTrainer
-from stages.train_qlora import sequences
 
 _NEVER = 10**6  # epochs or steps; the clock ends the training
 
@@ -32,6 +32,7 @@ def ours(side: Side, job: Job, examples: list[Example]) -> Trainer:
         "compile": True,
         "gradient_checkpointing": False,
         "epochs": _NEVER,
+        "schedule": p.schedule.model_copy(update={"shape": "cosine"}),  # keeps no state on the way
         "save_steps": _NEVER,
         "eval_steps": _NEVER,
         "log_steps": 10,

@@ -52,6 +52,23 @@ def check_format(model_type: str, dtype: torch.dtype) -> None:
         raise UserError(f"{model_type} overflows in fp16; set precision: fp32, or use a card with bf16")
 
 
+def set_deterministic(on: bool) -> None:
+    """Makes equal runs give equal bits: on one GPU model, and on a CPU whatever the number of threads.
+
+    On CUDA no kernel is then chosen by timing it, which noise would decide. On a CPU MKL's products add up in an order
+    that does not depend on the threads (its strict mode; without it 1 and 2 threads differ, as tried). Called before
+    the first product and before anything is compiled, since the libraries read both variables once. The flags are set
+    one by one: torch.use_deterministic_algorithms would replace scatters that have no collision here by slower ones.
+    """
+    from torch._inductor import config as inductor  # slow to import, and only training compiles
+
+    if on:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    inductor.deterministic = on
+    torch.backends.cudnn.deterministic = on
+
+
 def name(device: torch.device) -> str:
     """What a person calls the processor."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "this CPU"

@@ -27,8 +27,10 @@ class Lora(Section):
 
 
 class Schedule(Section):
-    shape: Literal["cosine", "linear", "constant"]
+    shape: Literal["wsd", "cosine", "linear", "constant"]
     warmup_steps: Annotated[int, Field(ge=0)]
+    decay: Annotated[float, Field(ge=0, lt=1)]
+    decay_shape: Literal["linear", "1-sqrt"]
     weight_decay: Annotated[float, Field(ge=0)]
     max_grad_norm: Annotated[float, Field(gt=0)]
 
@@ -95,6 +97,7 @@ class Params(Section):
     packing: bool
     cuda_graph: bool
     compile: Literal["auto"] | bool
+    deterministic: bool
     gradient_checkpointing: bool
     fit: Literal["auto", "stop"]
     save_steps: Count

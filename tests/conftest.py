@@ -10,66 +10,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-import torch
 import yaml
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from copywriter import canonical, params
+from benchmarks import tiny
+from benchmarks.tiny import ROOT as ROOT
+from benchmarks.tiny import TEXTS as TEXTS
+from copywriter import params
 
 if not os.environ.get("COPYWRITER_TEST_GPU"):  # the same tests on the same processor, whatever the machine has
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-ROOT = Path(__file__).parent.parent
-TEXTS = [
-    "Neon pink ballet tutu with three layers of soft tulle, 12 inches long.",
-    "A sturdy steel bucket for the garden. It holds ten litres and will not rust.",
-    "Write a product description for this title. What is this product? Tell me about it.",
-    "Escreva a descrição deste produto. O que é este produto? Descreva-o para uma loja.",
-    "Title: the quick brown fox jumps over the lazy dog 0123456789 system user assistant",
-]
-CHAT = (
-    "{% for m in messages %}<|turn|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}"
-)
 
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer Llama of random weights with a byte-level tokenizer and a chat template, pinned like models/base."""
-    folder: Path = tmp_path_factory.mktemp("tiny") / "base"
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=500, special_tokens=["<|end|>", "<|turn|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    bpe.train_from_iterator(TEXTS, trainer)
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=bpe, eos_token="<|end|>", pad_token="<|end|>"
-    )
-    tokenizer.chat_template = CHAT
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        eos_token_id=0,
-        bos_token_id=None,
-        pad_token_id=0,
-        tie_word_embeddings=True,
-        initializer_range=0.1,
-    )
-    llama = LlamaForCausalLM(config)
-    llama.bfloat16()
-    llama.save_pretrained(folder)
-    canonical.write_json(folder / "pin.json", {"model": "tiny", "files": canonical.folder_hashes(folder)})
-    return folder
+    return tiny.base(tmp_path_factory.mktemp("tiny") / "base")
 
 
 ServerT = TypeVar("ServerT", bound=ThreadingHTTPServer)

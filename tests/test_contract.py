@@ -11,8 +11,7 @@ import torch
 from copywriter import model, params, paths, records
 from copywriter.prompt import Example, load_tokenizer
 from copywriter.stage import UserError
-from copywriter.training import contract, lora, loss, packing, trainer
-from stages import train_qlora
+from copywriter.training import contract, experiment, lora, loss, packing, trainer
 from tests.conftest import changed
 from tests.test_train import CPU, SMALL, examples
 
@@ -97,7 +96,7 @@ def test_padding_that_carries_loss_is_told() -> None:
 
 def training(room: Path, p: params.Params, rows: list[Example]) -> trainer.QloraTrainer:
     adapted = lora.with_adapter(model.load_base(paths.BASE, p.quantization, torch.float32, CPU), p)
-    data = train_qlora.sequences(rows, p)
+    data = experiment.sequences(rows, p)
     return trainer.QloraTrainer(adapted, load_tokenizer(paths.BASE), p, data, data, room / "state", torch.float32)
 
 
@@ -107,7 +106,7 @@ def test_rows_of_a_batch_stay_apart(room: Path, quantization: str, packed: bool)
     p = changed(**SMALL, quantization=quantization, packing=packed)
     rows = examples(paths.BASE, p)
     one = training(room, p, rows)
-    data = train_qlora.sequences(rows, p)
+    data = experiment.sequences(rows, p)
     for batch in (contract.small_batch(rows), one.measuring([data[number] for number in range(4)])):
         contract.check_isolation(one.step.loss, batch)
 

@@ -15,9 +15,8 @@ from copywriter import device, model
 from copywriter.evaluation import generate
 from copywriter.prompt import load_tokenizer
 from copywriter.stage import UserError
-from copywriter.training import attention, contract, lora, packing, trainer
+from copywriter.training import attention, contract, experiment, lora, packing, trainer
 from copywriter.training.loss import nll
-from stages import train_qlora
 from tests.conftest import changed
 from tests.test_train import SMALL, examples
 
@@ -153,7 +152,7 @@ def test_the_probe_looks_at_the_compiled_attention(room: Path, monkeypatch: pyte
     cuda = device.choose()
     adapted = lora.with_adapter(model.load_base(room / "models/base", p.quantization, torch.bfloat16, cuda), p)
     rows = examples(room / "models/base", p, 48)
-    data = train_qlora.sequences(rows, p)
+    data = experiment.sequences(rows, p)
     tokenizer = load_tokenizer(room / "models/base")
     training = trainer.QloraTrainer(adapted, tokenizer, p, data, data, room / "state", torch.bfloat16)
     with pytest.raises(UserError, match="see each other") if leaking else nullcontext():

@@ -78,10 +78,8 @@ def ran(output: str) -> list[str]:
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Checkout:
-    """A checkout in which `dvc repro` has run once, on a shop's own file and a model in a local folder."""
-    place = tmp_path_factory.mktemp("pipeline")
+def shop_checkout(place: Path, tiny_base: Path, **changes: Any) -> Checkout:
+    """A checkout with a shop's own file and a model in a local folder, committed; `changes` to params.yaml."""
     made = Checkout(place / "copy", place / "runs")
     shop = made.folder / "catalogues/shop.jsonl"
     colours, things = ["red", "blue", "green", "black"], ["bucket", "tutu", "lamp", "rug", "cup"]
@@ -103,12 +101,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Check
     }
     entries["models"]["tiny"] = {"kind": "folder", "path": str(tiny_base), "licence": "none"}
     (made.folder / "sources.yaml").write_text(yaml.safe_dump(entries))
-    content = yaml.safe_load((made.folder / "params.yaml").read_text()) | SMALL
+    content = yaml.safe_load((made.folder / "params.yaml").read_text()) | SMALL | changes
     content["decoding"] |= {"max_new_tokens": 20, "batch_size": 8}
     (made.folder / "dvc.lock").unlink(missing_ok=True)
     (made.folder / "params.yaml").write_text(yaml.safe_dump(content))
     made.git("add", "-A")
     made.git("commit", "-q", "-m", "start")
+    return made
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Checkout:
+    """One in which `dvc repro` has run once."""
+    made = shop_checkout(tmp_path_factory.mktemp("pipeline"), tiny_base)
     first = made.dvc("repro")
     assert set(ran(first)) == set(STAGES)
     made.git("add", "-A")

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 
 from copywriter import model, paths
 from copywriter.stage import UserError
-from copywriter.training import launch, order, state
+from copywriter.training import experiment, identity, launch, order, state
+from copywriter.training.writer import one_writer
 from stages import train_qlora
 from tests.conftest import room_in
 from tests.test_train import STAGE, environment, outcome, prepare
@@ -137,8 +138,33 @@ def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(
     done = run(room)
     assert done.returncode == 0, done.stderr
     assert outcome() == finished
-    (checkpoint,) = (room / "runs").glob("train/*/checkpoint-8")
-    assert {file.name for file in checkpoint.glob("rng_state*")} == {"rng_state_0.pth", "rng_state_1.pth"}
+    (checkpoint,) = (room / "runs").glob("train/*/checkpoint-8-of-*")
+    random = load_file(checkpoint / "state.safetensors")["random"]
+    assert len(random) == 2
+    assert not torch.equal(random[0], random[1])  # each process draws a dropout of its own
+
+
+def test_two_processes_that_are_asked_to_stop_save_the_same_step_and_go_on(
+    room: Path, finished: tuple[str, str, str]
+) -> None:
+    prepare(room, lora__dropout=0.1, save_steps=50)
+    given = {"OMP_NUM_THREADS": "1", **environment(room), "SLOW": "0.5"}
+    start = f'from copywriter.training import launch; launch.start("train_qlora", "{WITNESS}", [], 2)'
+    process = subprocess.Popen(
+        [sys.executable, "-c", start], cwd=room, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not list((room / "runs").glob("train/*/checkpoint-2/whole.json")):  # that before the first epoch's decay
+        assert process.poll() is None, process.communicate()[1]
+    process.send_signal(signal.SIGTERM)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "train_qlora: stopped; run it again to go on from the last checkpoint" in told
+    (folder,) = (room / "runs/train").iterdir()
+    assert max(one.step for one in state.checkpoints(folder)) in (3, 4, 5)
+    done = run(room)
+    assert done.returncode == 0, done.stderr
+    assert "goes on from" in done.stderr
+    assert outcome() == finished
 
 
 def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
@@ -194,8 +220,8 @@ except stage.UserError as error:
 
 def test_two_processes_respect_a_writer_and_refuse_in_one_sentence(room: Path) -> None:
     p = prepare(room)
-    mark = train_qlora.fingerprint(train_qlora.shared(p, 2), model.base_identity(paths.BASE), 2)
-    with state.one_writer(paths.RUNS / "train" / mark):
+    mark = identity.fingerprint(experiment.shared(p, 2), model.base_identity(paths.BASE), 2)
+    with one_writer(paths.RUNS / "train" / identity.state_name(mark, torch.device("cpu"))):
         done = run(room)
     assert done.returncode == 1
     assert done.stderr.count(f"process {os.getpid()} still trains this experiment") == 1

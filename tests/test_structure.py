@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from copywriter.training import identity
 from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -137,3 +138,16 @@ def test_params_that_a_stage_reads_are_listed_key_by_key() -> None:
         attributes = set(re.findall(r"\bp(?:arams)?\.([a-z_]+)", (ROOT / f"stages/{name}.py").read_text())) & keys
         if name != "report":
             assert attributes <= listed, name
+
+
+def test_the_fingerprint_holds_every_module_that_a_training_imports_but_those_that_do_not_change_it() -> None:
+    # They read, check, watch or write; what they hand on is hashed itself, as rows, tokens or params.
+    aside = {"canonical", "params", "paths", "records", "speed", "stage", "text"}
+    aside |= {f"training/{name}" for name in ("contract", "fit", "identity", "interrupts", "launch", "memory")}
+    aside |= {f"training/{name}" for name in ("receipt", "tracking", "writer")}
+    hashed = {name.removesuffix(".py") for name in identity._CODE}
+    imports = {
+        name.removeprefix("copywriter/").removesuffix(".py") for name in own_files(ROOT / "stages/train_qlora.py")
+    }
+    assert imports - {"__init__", "training/__init__"} == hashed | (aside & imports)
+    assert not hashed & aside

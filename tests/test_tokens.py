@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.tiny import products
 from copywriter import params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.training import tokens
 from tests.conftest import changed
-from tests.test_train import SMALL, products
+from tests.test_train import SMALL
 
 
 @pytest.fixture

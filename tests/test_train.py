@@ -15,10 +15,11 @@ import yaml
 from peft import PeftModel
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
+from benchmarks.tiny import products
 from copywriter import canonical, compilation, device, model, params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
-from copywriter.training import lora, packing, state, trainer
+from copywriter.training import identity, lora, packing, trainer
 from stages import train_qlora
 from tests.conftest import ROOT, changed
 
@@ -33,13 +34,6 @@ SMALL: dict[str, Any] = {
     "schedule__warmup_steps": 2,
 }
 CPU = torch.device("cpu")
-
-
-def products(count: int, start: int = 0) -> list[records.Product]:
-    return [
-        records.Product(f"Bucket {n}", f"A bucket of {n % 7} litres" + " for the garden" * (n % 4) + ".")
-        for n in range(start, start + count)
-    ]
 
 
 def examples(folder: Path, p: params.Params, count: int = 24) -> list[Example]:
@@ -252,59 +246,20 @@ def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(room: Path) -> Non
     )
 
 
-def test_a_torn_checkpoint_is_never_taken(tmp_path: Path) -> None:
-    for step in (2, 4, 10):
-        checkpoint = tmp_path / f"checkpoint-{step}"
-        checkpoint.mkdir()
-        (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
-        state.mark_whole(checkpoint)
-    assert [one.name for one in sorted(tmp_path.iterdir())] == ["checkpoint-10", "checkpoint-4"]
-    (tmp_path / "checkpoint-10/adapter_model.safetensors").write_bytes(b"weig")
-    (tmp_path / "checkpoint-12").mkdir()
-    assert state.last_whole(tmp_path) == tmp_path / "checkpoint-4"
-    assert [one.name for one in tmp_path.iterdir()] == ["checkpoint-4"]
-
-
-def test_two_runs_never_write_the_same_state(tmp_path: Path) -> None:
-    with (
-        state.one_writer(tmp_path),
-        pytest.raises(UserError, match=f"process {os.getpid()} still trains"),
-        state.one_writer(tmp_path),
-    ):
-        pass
-    assert not (tmp_path / "writer.json").exists()
-
-
-@pytest.mark.parametrize("left", ['{"pid": 999999999, "host": "HOST", "started": "1"}', "", '{"pid": '])
-def test_a_lock_whose_process_is_gone_is_taken_over(tmp_path: Path, left: str) -> None:
-    import socket
-
-    (tmp_path / "writer.json").write_text(left.replace("HOST", socket.gethostname()))
-    with state.one_writer(tmp_path):
-        assert json.loads((tmp_path / "writer.json").read_text())["pid"] == os.getpid()
-
-
-def test_a_lock_of_another_machine_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "writer.json").write_text('{"pid": 1, "host": "elsewhere", "started": "1"}')
-    with pytest.raises(UserError, match="process 1 on elsewhere"), state.one_writer(tmp_path):
-        pass
-
-
 def test_a_changed_parameter_never_continues_an_old_state(room: Path) -> None:
     p = prepare(room)
     base = model.base_identity(paths.BASE)
-    mark = train_qlora.fingerprint(p, base)
+    mark = identity.fingerprint(p, base)
     for change in (
-        {"epochs": 3},
         {"lora__r": 8},
         {"seed": 1},
         {"quantization": "none"},
         {"prompt__template": "{question}{title}"},
     ):
-        assert train_qlora.fingerprint(changed(**{**SMALL, **change}), base) != mark
-    assert train_qlora.fingerprint(changed(**SMALL, tracking=[], decoding__batch_size=1), base) == mark
+        assert identity.fingerprint(changed(**{**SMALL, **change}), base) != mark
+    assert identity.fingerprint(changed(**SMALL, tracking=[], decoding__batch_size=1), base) == mark
     records.write_products(paths.TRAIN, products(41))
-    assert train_qlora.fingerprint(p, base) != mark
+    assert identity.fingerprint(p, base) != mark
 
 
 def test_offline_wandb_receives_the_curves(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ training_step = QloraTrainer.training_step
 
 def observed(self: QloraTrainer, model: Any, inputs: Any, *rest: Any) -> Any:
     """A step as always, after a note of it."""
+    time.sleep(float(os.environ.get("SLOW", "0")))
     if os.environ.get("FAILING") == RANK and self.state.global_step == 2:
         raise ZeroDivisionError("by the witness")
     for row in inputs["input_ids"]:

@@ -54,8 +54,17 @@ class EpochOrder(Sampler[list[int]]):
     def __len__(self) -> int:
         return self.steps * (self._batch_size // (self._micro_batch_size * self._processes))
 
+    def of_step(self, step: int) -> list[int]:
+        """The sequences that all processes together see in a step of the run, counted from 0."""
+        epoch, within = divmod(step, self.steps)
+        return self._permutation(epoch)[within * self._batch_size :][: self._batch_size]
+
+    def _permutation(self, epoch: int) -> list[int]:
+        order: list[int] = np.random.default_rng([self._seed, epoch]).permutation(self._sequences).tolist()
+        return order
+
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self._seed, self.epoch]).permutation(self._sequences).tolist()
+        order = self._permutation(self.epoch)
         for start in range(0, self._sequences, self._batch_size):
             step = order[start : start + self._batch_size]
             for at in range(

@@ -1,4 +1,4 @@
-"""What is seen of a run: TensorBoard, Weights & Biases, the curves as CSV, and a stop when the loss is no number."""
+"""What is seen of a run: TensorBoard, Weights & Biases, the curves as CSV, and how fast it went."""
 
 import csv
 import time
@@ -18,16 +18,6 @@ from copywriter.training.packing import Sequences
 
 TRAIN_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
 VALIDATION_COLUMNS = ("step", "epoch", "eval_loss")
-
-
-class StopOnNan(TrainerCallback):
-    """Ends a run whose loss is no longer a number, before it overwrites good state."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Raises UserError when the logged loss is NaN or infinite."""
-        value = (logs or {}).get("loss")
-        if value is not None and not torch.isfinite(torch.tensor(float(value))):
-            raise UserError(f"the loss became {value} at step {state.global_step}; lower learning_rate and run again")
 
 
 class Speed(TrainerCallback):

@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,18 +12,21 @@ from accelerate.utils import broadcast_object_list, set_seed
 from datasets import Dataset
 from numpy.typing import NDArray
 from peft import PeftModel
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, TrainerCallback
+from transformers.trainer_utils import IntervalStrategy
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from copywriter.params import Params
 from copywriter.stage import UserError
-from copywriter.training import loss, packing, state
+from copywriter.training import loss, packing, snapshot, state
+from copywriter.training.interrupts import Interrupted, Interrupts
 from copywriter.training.order import EpochOrder
+from copywriter.training.schedule import Schedule
 from copywriter.training.step import Step
-
-_SHAPES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+from copywriter.training.watch import Watch
 
 
 class QloraTrainer(SFTTrainer):
@@ -43,8 +46,14 @@ class QloraTrainer(SFTTrainer):
         folder: Path,
         dtype: torch.dtype,
         callbacks: Sequence[TrainerCallback] = (),
+        interrupts: Interrupts | None = None,
+        may_write: Callable[[], None] = lambda: None,
     ) -> None:
-        """`folder`: for checkpoints; `dtype`: what the model computes in."""
+        """`folder`: for checkpoints; `dtype`: what the model computes in.
+
+        `interrupts`: what to end for, with the state saved; `may_write`: raises before a checkpoint is written when
+        another process does.
+        """
         trained = [(parameter, parameter.data) for parameter in model.parameters() if parameter.requires_grad]
         super().__init__(
             model=model,
@@ -52,21 +61,24 @@ class QloraTrainer(SFTTrainer):
             train_dataset=Dataset.from_dict({"sequence": range(len(train))}),  # the trainer wants its own kind
             eval_dataset=Dataset.from_dict({"sequence": range(len(validation))}),
             processing_class=tokenizer,
-            callbacks=[*callbacks, _NextEpoch(self)],
+            callbacks=list(callbacks),
         )
         # TRL rounds the adapter of a quantized model to bf16; in float32 small updates are kept and a run that goes on
         # from a checkpoint equals one that was never interrupted.
         for parameter, exact in trained:
             parameter.data = exact
         set_seed(params.seed, device_specific=True)  # each process draws a dropout of its own
-        self._train, self._validation = train, validation
+        self.adapter = model
+        self.watch = Watch(self)
+        self.add_callback(self.watch)
+        self._train, self.validation = train, validation
         pad_id = int(tokenizer.eos_token_id)
         self.data_collator = self.measuring = packing.Collator(pad_id)
         if params.packing:
             shape = (pad_id, params.max_length, params.micro_batch_size)
             self.data_collator = packing.Collator(*shape, _room(train.trained_tokens, params.micro_batch_size))
             self.measuring = packing.Collator(*shape, _needed(validation.trained_tokens, params.micro_batch_size))
-        self._order = EpochOrder(
+        self.order = EpochOrder(
             len(train),
             params.batch_size,
             params.micro_batch_size,
@@ -74,24 +86,64 @@ class QloraTrainer(SFTTrainer):
             self.accelerator.process_index,
             self.accelerator.num_processes,
         )
-        self.step = Step(model, params, dtype, self.accelerator, self.args.device, self._order.steps)
+        self.step = Step(model, params, dtype, self.accelerator, self.args.device, self.order.steps)
+        self.schedule = Schedule(params.schedule, self.order.steps, params.epochs * self.order.steps)
+        self.interrupts = interrupts or Interrupts()
+        self._may_write = may_write
+        self.checkpoint: Path | None = None  # what the run goes on from, and later what it has saved last
+        self.at_begin: torch.Tensor | None = None  # within a step: `snapshot.own` before it
+        self.until: int | None = None
+        # A step on a CPU may take longer than a cluster waits; on CUDA a capture must not be broken off.
+        self.breaks_off = self.args.device.type == "cpu" and self.accelerator.num_processes == 1
         # The trainer asks these of the model in every step, which walks through all of its modules.
         model.zero_grad = self.step.forget  # type: ignore[method-assign]
         self.accelerator.prepare_model = lambda model, **_: model  # its number format and its GPUs are the step's
 
     def fit(self) -> None:
-        """Trains, from the newest whole checkpoint if there is one; validates before, on the way and at the end."""
-        checkpoint = self._checkpoint()
-        self.args.eval_on_start = checkpoint is None
-        self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if not any(one["step"] == self.state.global_step and "eval_loss" in one for one in self.state.log_history):
-            self.evaluate()
+        """Trains, from the newest whole checkpoint if there is one; validates before, on the way and at the end.
 
-    def _checkpoint(self) -> Path | None:
+        Asked to stop, it saves the state of the last finished step and raises Interrupted.
+        """
+        checkpoint = self._newest()
+        if checkpoint:
+            print(f"train_qlora: goes on from {checkpoint}", file=sys.stderr)
+        self._go_on_from(checkpoint)
+
+    def replay(self, checkpoint: Path | None, until: int) -> None:
+        """Trains from a checkpoint (None: from nothing) to step `until`, and writes no checkpoint."""
+        self.until = until
+        self.args.eval_strategy = IntervalStrategy.NO
+        self._go_on_from(checkpoint)
+
+    def rows_of_step(self, step: int) -> list[int]:
+        """The numbers of the rows that all processes see in a step, both counted from 0."""
+        counts = [int((one["position_ids"] == 0).sum()) for one in self._train]
+        rows = np.split(self._train.numbers, np.cumsum(counts)[:-1])
+        return sorted(int(row) for sequence in self.order.of_step(step) for row in rows[sequence])
+
+    def _go_on_from(self, checkpoint: Path | None) -> None:
+        self.checkpoint = checkpoint
+        self.args.eval_on_start = checkpoint is None and self.until is None
+        with self.interrupts.held():
+            try:
+                self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            except Interrupted as asked:
+                raise Interrupted(f"{asked}; {self._save_what_is_done()}") from None
+
+    def _save_what_is_done(self) -> str:
+        step = self.state.global_step
+        if not step or self.until is not None:
+            return "nothing was trained yet"
+        snapshot.rewind(self)
+        self._save_checkpoint(self.model, None)
+        return f"the state after step {step:,} is saved"
+
+    def _newest(self) -> Path | None:
         """The newest whole checkpoint, which the main process names to all."""
-        found = [state.last_whole(Path(str(self.args.output_dir))) if self.accelerator.is_main_process else None]
+        folder = Path(str(self.args.output_dir))
+        found = [state.newest(folder, self.schedule) if self.accelerator.is_main_process else None]
         checkpoint = cast(list[Path | None], broadcast_object_list(found))[0]
-        if checkpoint and not state.is_whole(checkpoint):  # a host of its own disk has its random states alone
+        if checkpoint and state.damage(checkpoint):  # a host of its own disk does not have it
             raise UserError(
                 f"{socket.gethostname()} does not see all of {checkpoint}; "
                 "set COPYWRITER_RUNS to a folder that all hosts share, or remove it to begin anew"
@@ -102,9 +154,11 @@ class QloraTrainer(SFTTrainer):
         """Micro-batches of this process in the order of `order`."""
         return DataLoader(
             cast(Any, self._train),
-            batch_sampler=self._order,
+            batch_sampler=self.order,
             collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
+            generator=torch.Generator(),  # or every epoch begins with a draw from the state that dropout draws from
         )
 
     def create_optimizer(self, model: object = None) -> torch.optim.Optimizer:
@@ -115,6 +169,13 @@ class QloraTrainer(SFTTrainer):
             )
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        """The learning rate by `schedule`; the total is the params', also where a replay ends earlier."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(cast(torch.optim.Optimizer, self.optimizer), self.schedule.factor)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
     def training_step(
         self,
         model: torch.nn.Module,
@@ -122,7 +183,9 @@ class QloraTrainer(SFTTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """Adds a batch's gradients to the adapter's; its share of the step's loss, detached."""
-        part = self.step.gradients(inputs, num_items_in_batch)
+        with self.interrupts.held(not self.breaks_off):
+            part = self.step.gradients(inputs, num_items_in_batch)
+        self.watch.note(part)
         if self.accelerator.sync_gradients:
             self.step.exchange()
         return part * float(self.accelerator.num_processes)  # the log is a mean over processes
@@ -131,18 +194,25 @@ class QloraTrainer(SFTTrainer):
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Mean negative log-likelihood per completion token over all validation rows (not a mean of batch means)."""
-        sequences = self._validation
-        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        size = int(self.args.per_device_train_batch_size)
-        sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
-        for start in range(0, len(sequences), size * processes):
-            numbers = range(start + rank * size, min(start + (rank + 1) * size, len(sequences)))
-            sums += self.step.loss(self.measuring([sequences[number] for number in numbers]))
-        nll, tokens = self.accelerator.reduce(sums).tolist()
-        metrics = {f"{metric_key_prefix}_loss": nll / tokens}
+        metrics = {f"{metric_key_prefix}_loss": self.validation_loss(len(self.validation))}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def validation_loss(self, count: int) -> float:
+        """The same over the first `count` validation sequences; nothing is logged."""
+        sequences = self.validation
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        size = int(self.args.per_device_train_batch_size)
+        sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+        for start in range(0, count, size * processes):
+            numbers = range(start + rank * size, min(start + (rank + 1) * size, count))
+            if processes == 1:
+                self.interrupts.check()
+            with self.interrupts.held(not self.breaks_off):
+                sums += self.step.loss(self.measuring([sequences[number] for number in numbers]))
+        nll, tokens = self.accelerator.reduce(sums).tolist()
+        return float(nll / tokens)
 
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
@@ -164,11 +234,30 @@ class QloraTrainer(SFTTrainer):
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: torch.Tensor | None = None) -> torch.Tensor:
         return self.step.clip(float("inf")) if grad_norm is None else grad_norm
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
-        self.accelerator.wait_for_everyone()  # each process has written its random state into it
+    def _save_checkpoint(self, model: object, trial: object) -> None:
+        if self.until is not None:
+            return
+        self.watch.refuse_nan()
+        files = snapshot.take(self)
         if self.accelerator.is_main_process:
-            state.mark_whole(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+            self._may_write()
+            folder = Path(str(self.args.output_dir))
+            self.checkpoint = state.write(folder, self.state.global_step, self.schedule, files)
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: object = None) -> None:
+        snapshot.restore_weights(self, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint:
+            snapshot.restore_optimizer(self, Path(checkpoint))
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        """Nothing: it comes with the optimizer."""
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint:
+            snapshot.restore_random(self, Path(checkpoint))
 
 
 def _room(tokens: NDArray[np.int64], size: int) -> int:
@@ -190,17 +279,6 @@ def _rounded(value: float) -> int:
     return -(-int(np.ceil(value)) // 64) * 64
 
 
-class _NextEpoch(TrainerCallback):
-    """Tells the order of the sequences which epoch begins."""
-
-    def __init__(self, trainer: QloraTrainer) -> None:
-        self._trainer = trainer
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called before the epoch's first batch is drawn."""
-        self._trainer._order.set_epoch(int(state.epoch))
-
-
 def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
     arguments = SFTConfig(
         output_dir=str(folder),
@@ -210,8 +288,6 @@ def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
         num_train_epochs=params.epochs,
         per_device_train_batch_size=params.micro_batch_size,
         learning_rate=params.learning_rate,
-        lr_scheduler_type=_SHAPES[params.schedule.shape],
-        warmup_steps=params.schedule.warmup_steps,
         weight_decay=params.schedule.weight_decay,
         max_grad_norm=params.schedule.max_grad_norm,
         bf16=False,  # nothing is cast on the way: the model holds the format that it computes in

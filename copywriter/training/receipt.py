@@ -1,0 +1,72 @@
+"""models/adapter/receipt.json: what an adapter was made of and how it learned, without a word on the machine."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from copywriter import canonical, paths, stage
+from copywriter.model import RECEIPT
+from copywriter.stage import UserError
+from copywriter.training import identity
+from copywriter.training.experiment import Experiment
+from copywriter.training.trainer import QloraTrainer
+
+_BATCHES = 4  # of validation sequences whose loss verify measures again
+
+
+def contents(of: Experiment, training: QloraTrainer | None) -> dict[str, Any]:
+    """All but the files' hashes; `training` has ended, or there was none. All processes take part."""
+    log: Sequence[Mapping[str, Any]] = training.state.log_history if training else []
+    return {
+        "fingerprint": of.mark,
+        "base": of.base,
+        "params": identity.effective(of.params),
+        "data": {path.as_posix(): canonical.sha256(path) for path in (paths.TRAIN, paths.VALIDATION)},
+        "processes": of.team.num_processes,
+        "rows": len(of.train),
+        "cut_rows": sum(example.cut for example in of.train),
+        "tokens_per_epoch": int(of.train_data.lengths.sum()),
+        "steps": training.state.global_step if training else 0,
+        "losses": {str(entry["step"]): entry["loss"] for entry in log if "loss" in entry},
+        "validation_losses": {str(entry["step"]): entry["eval_loss"] for entry in log if "eval_loss" in entry},
+        "slice": slice_of(training) if training else None,
+    }
+
+
+def slice_of(training: QloraTrainer) -> dict[str, Any]:
+    """The loss of the adapter as it is on the first validation sequences, and how many they are."""
+    count = min(len(training.validation), _BATCHES * int(training.args.per_device_train_batch_size))
+    return {"sequences": count, "loss": training.validation_loss(count)}
+
+
+def write(adapter: Path, of: Mapping[str, Any]) -> None:
+    """Writes the receipt of a folder: `contents`, a hash of every other file, and one of all this."""
+    whole = {**of, "files": canonical.folder_hashes(adapter, (RECEIPT,))}
+    canonical.write_json(adapter / RECEIPT, {**whole, "sha256": canonical.digest(whole)})
+
+
+def read(adapter: Path) -> dict[str, Any]:
+    """The receipt; UserError when it is none or a byte of it changed."""
+    file = adapter / RECEIPT
+    cure = "run 'dvc checkout models/adapter', or train again"
+    try:
+        text = stage.existing(file, "dvc pull models/adapter' or 'dvc repro train_qlora").read_text(encoding="utf-8")
+        of: dict[str, Any] = json.loads(text)
+        rest = {key: value for key, value in of.items() if key != "sha256"}
+        unchanged = text == canonical.dumps(of) and of["sha256"] == canonical.digest(rest)
+    except (ValueError, KeyError, AttributeError):
+        raise UserError(f"{file} is no receipt of this version; {cure}") from None
+    if not unchanged:
+        raise UserError(f"{file} changed after it was written; {cure}")
+    return of
+
+
+def changed_files(adapter: Path, of: Mapping[str, Any]) -> list[str]:
+    """What is wrong with each file of the folder that is not what its receipt says."""
+    expected = of["files"]
+    found = canonical.folder_hashes(adapter, (RECEIPT,))
+    lines = [f"{name} is missing" for name in expected if name not in found]
+    lines += [f"{name} is not the receipt's" for name in found if name not in expected]
+    changed = [name for name in found if name in expected and found[name] != expected[name]]
+    return lines + [f"{name} has SHA-256 {found[name]}, the receipt says {expected[name]}" for name in changed]

@@ -1,0 +1,167 @@
+"""Whether an adapter is what its receipt says: `python -m copywriter.verify models/adapter`.
+
+Four checks: the files' bytes; the histories in metrics/; some steps, trained again from a state under runs/ or from
+nothing; the validation loss of a slice. Each is equal, equal within rounding (another processor or library rounds
+otherwise), different, or not done for want of something. Exit code 1 when any is different.
+"""
+
+import argparse
+import csv
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import set_peft_model_state_dict
+from safetensors.torch import load_file
+
+from copywriter import canonical, model, params, paths, stage
+from copywriter.stage import UserError
+from copywriter.training import experiment, identity, receipt, snapshot, state
+from copywriter.training.trainer import QloraTrainer
+
+_ROUNDING = 2e-3  # relative, of a loss: bf16 on one card against another, or against float32
+_DROPOUT = 5e-2  # the same where dropout draws other numbers, as another kind of processor does
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check came to."""
+
+    check: str
+    verdict: str  # equal | equal within rounding | different | not done
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.verdict}" + (f" ({self.why})" if self.why else "")
+
+
+def findings(adapter: Path, steps: int) -> Iterator[Finding]:
+    """The checks in their order; a replay takes at least `steps` steps, up to a line of the history."""
+    told = receipt.read(adapter)
+    changed = receipt.changed_files(adapter, told)
+    yield Finding("files", "different" if changed else "equal", "; ".join(changed))
+    yield histories(told)
+    missing = absent(told)
+    if missing or not told["steps"]:
+        yield Finding("replay", *(missing or ("not done", "an untrained adapter has no steps")))
+        return
+    of = experiment.prepare(settings(told))
+    with tempfile.TemporaryDirectory(prefix="copywriter-verify-") as scratch:
+        training = of.trainer(Path(scratch))
+        yield replayed(of, training, told, steps)
+        set_peft_model_state_dict(training.adapter, load_file(adapter / "adapter_model.safetensors"))
+        count, expected = told["slice"]["sequences"], told["slice"]["loss"]
+        yield compared(f"validation loss of {count} sequences", {"": expected}, {"": training.validation_loss(count)})
+
+
+def settings(told: Mapping[str, Any]) -> params.Params:
+    """The params that the adapter was trained with; what has no effect on it as it stands in params.yaml."""
+    return params.check(params.Params, params.load().model_dump() | told["params"], "receipt.json")
+
+
+def absent(told: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Why the training cannot be repeated here, as verdict and reason."""
+    for name, expected in told["data"].items():
+        if not Path(name).exists():
+            return "not done", f"{name} is missing; run 'dvc repro split'"
+        if canonical.sha256(Path(name)) != expected:
+            return "different", f"{name} is not the file that was trained on; run 'dvc repro split'"
+    if not (paths.BASE / model.PIN).exists():
+        return "not done", f"{paths.BASE} is missing; run 'dvc repro fetch_model'"
+    if model.base_identity(paths.BASE) != told["base"]:
+        return "different", f"{paths.BASE} is not the model that was trained; run 'dvc repro fetch_model'"
+    return None
+
+
+def histories(told: Mapping[str, Any]) -> Finding:
+    """The curves in metrics/ against the receipt's losses."""
+    wrong = []
+    for file, column, name in (
+        (paths.TRAIN_HISTORY, "loss", "losses"),
+        (paths.VALIDATION_HISTORY, "eval_loss", "validation_losses"),
+    ):
+        if not file.exists():
+            return Finding("histories", "not done", f"{file} is missing")
+        with file.open(newline="") as stream:
+            found = {row["step"]: float(row[column]) for row in csv.DictReader(stream)}
+        if found != told[name]:
+            wrong.append(f"{file} is not the history of this adapter")
+    return Finding("histories", "different" if wrong else "equal", "; ".join(wrong))
+
+
+def replayed(of: experiment.Experiment, training: QloraTrainer, told: Mapping[str, Any], steps: int) -> Finding:
+    """Trains steps again and compares their losses, and the weights where a state was kept at the end."""
+    logged = sorted(map(int, told["losses"]))
+    begin = _begin(of, training, logged, steps)
+    start = begin.step if begin else 0
+    until = next((step for step in logged if step >= start + steps), logged[-1] if logged else 0)
+    if until <= start:
+        return Finding("replay", "not done", f"no loss was recorded after step {start}")
+    where = f"replay of steps {start + 1:,} to {until:,} from {begin.path if begin else 'nothing'}"
+    training.replay(begin.path if begin else None, until)
+    found = {str(one["step"]): one["loss"] for one in training.state.log_history if "loss" in one}
+    ours = {step: loss for step, loss in found.items() if int(step) > start}
+    tolerance = _DROPOUT if of.params.lora.dropout else _ROUNDING
+    finding = compared(where, {step: told["losses"][step] for step in ours}, ours, tolerance)
+    here = identity.fingerprint(of.params, of.base, told["processes"])
+    if finding.verdict != "equal" and here != told["fingerprint"]:
+        return Finding(where, finding.verdict, f"{finding.why}; it was trained by another version of the code")
+    if finding.verdict == "equal within rounding" and begin:
+        return Finding(where, "different", f"{finding.why}, on the machine and versions that wrote the state")
+    end = next((one for one in state.checkpoints(of.folder) if one.step == until and not state.damage(one.path)), None)
+    if finding.verdict == "equal" and end:
+        same = torch.equal(snapshot.weights(end.path), training.step.weights.detach().cpu())
+        why = "losses and weights" if same else f"the weights are not those of {end.path}"
+        return Finding(where, "equal" if same else "different", why)
+    return finding
+
+
+def _begin(of: experiment.Experiment, training: QloraTrainer, logged: list[int], steps: int) -> state.Checkpoint | None:
+    """The last whole state after which at least `steps` steps lead to a recorded loss."""
+    last = max(logged, default=0)
+    usable = [
+        one
+        for one in state.checkpoints(of.folder)
+        if one.step + steps <= last
+        and (one.total == training.schedule.total or (not one.total and one.step <= training.schedule.shared_steps))
+    ]
+    return next((one for one in sorted(usable, key=lambda one: -one.step) if not state.damage(one.path)), None)
+
+
+def compared(
+    check: str, expected: Mapping[str, float], found: Mapping[str, float], tolerance: float = _ROUNDING
+) -> Finding:
+    """Values by step, held against those of the receipt."""
+    if expected == found:
+        return Finding(check, "equal", "")
+    apart, step = max((abs(found[step] / expected[step] - 1), step) for step in expected)
+    verdict = "equal within rounding" if apart <= tolerance else "different"
+    at = f" at step {step}" if step else ""
+    return Finding(check, verdict, f"{found[step]!r} instead of {expected[step]!r}{at}, {apart:.1e} apart")
+
+
+def main() -> None:
+    """Wires the checks."""
+    parser = argparse.ArgumentParser(prog="python -m copywriter.verify", description=__doc__)
+    parser.add_argument("adapter", type=Path, nargs="?", default=paths.ADAPTER)
+    parser.add_argument("--steps", type=int, default=1, help="to train again, at least; up to a line of the history")
+    options = parser.parse_args()
+
+    def work() -> str:
+        found = []
+        for one in findings(options.adapter, options.steps):
+            print(f"verify: {one}", flush=True)
+            found.append(one)
+        if any(one.verdict == "different" for one in found):
+            raise UserError(f"{options.adapter} is different from what its receipt says")
+        rounded = any(one.verdict == "equal within rounding" for one in found)
+        return f"{options.adapter} is equal{' within rounding' if rounded else ''} to what its receipt says"
+
+    stage.run("verify", work)
+
+
+if __name__ == "__main__":
+    main()
