@@ -2,7 +2,7 @@
 
 Reads data/test.parquet, data/train.parquet (what was learned by heart), models/base, and for `tuned` models/adapter.
 Writes data/predictions_VARIANT.jsonl, data/statistics_VARIANT.parquet, metrics/VARIANT.json.
-Params: max_length, max_prompt_length, quantization, precision, prompt, decoding.
+Params: max_length, max_prompt_length, quantization, precision, compile, prompt, decoding.
 
 Texts and likelihoods are kept in runs/, named by all that decides them and not by how they are scored.
 """
@@ -13,9 +13,10 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from copywriter import canonical, compilation, device, model, params, paths, prompt, records, stage
+from copywriter import canonical, compilation, device, graph, model, params, paths, prompt, records, stage
 from copywriter.evaluation import (
     cached,
     choice,
@@ -34,6 +35,7 @@ from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
 
 WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
+WRITING = (model, generate, cached, choice, slots, compilation, graph)  # the code that decides a text
 LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "peft")
 
 
@@ -47,14 +49,12 @@ def predict(variant: str, rows: Sequence[Product], p: params.Params) -> list[Pre
     titles = [row.title for row in rows]
     prompts = prompter.prompts(titles)
     examples = prompter.examples(titles, [row.description for row in rows])
+    compiled = p.compile is not False and compilation.obstacle(processor) is None
     dense = functools.cache(lambda: model.load_dense(weights, p.quantization, dtype, processor))
 
-    compiled = p.compile is not False and compilation.obstacle(processor) is None
-
     def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for at, one in generate.texts(
-            dense(), tokenizer, [prompts[row] for row in missing], p.decoding, p.max_prompt_length, compiled
-        ):
+        some = [prompts[row] for row in missing]
+        for at, one in generate.texts(dense(), tokenizer, some, p.decoding, p.max_prompt_length, compiled):
             yield missing[at], dataclasses.asdict(one)
 
     def nll(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -62,11 +62,10 @@ def predict(variant: str, rows: Sequence[Product], p: params.Params) -> list[Pre
             yield row, {"nll": nats}
 
     ran_on = [str(dtype), device.name(processor)]
-    both = identity(weights) | {"quantization": p.quantization, "on": ran_on, "code": _code(model)}
-    writing = [_code(one) for one in (generate, slots, cached, choice)]
-    shapes = {"width": p.max_prompt_length, "compiled": compiled}
-    of_texts = {"prompts": prompts, "decoding": p.decoding.model_dump(), "shapes": shapes, "code of texts": writing}
-    of_nll = {"rows": [[row.input_ids, row.prompt_length] for row in examples], "likelihood": _code(likelihood)}
+    both = identity(weights) | {"quantization": p.quantization, "on": ran_on}
+    writing = {"decoding": p.decoding.model_dump(), "width": p.max_prompt_length, "compiled": compiled}
+    of_texts = {"prompts": prompts, "code": _code(WRITING), **writing}
+    of_nll = {"rows": [[row.input_ids, row.prompt_length] for row in examples], "code": _code([likelihood, model])}
     written = kept.rows("predictions", both | of_texts, len(rows), texts)
     found = kept.rows("likelihoods", both | of_nll, len(rows), nll)
     return [
@@ -96,8 +95,8 @@ def identity(weights: Path) -> dict[str, Any]:
     }
 
 
-def _code(module: Any) -> str:
-    return canonical.sha256(Path(module.__file__))
+def _code(modules: Sequence[ModuleType]) -> list[str]:
+    return [canonical.sha256(Path(str(module.__file__))) for module in modules]
 
 
 def run(variant: str, p: params.Params) -> str:

@@ -14,8 +14,9 @@ from copywriter import canonical, model, paths
 from copywriter.evaluation import generate, kept, likelihood, predictions, scores
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from stages import evaluate, train_qlora
-from tests.conftest import changed
+from tests.conftest import ROOT, changed
 from tests.test_generate import prepare
+from tests.test_structure import own_files
 
 CPU = torch.device("cpu")
 ROWS = [
@@ -153,9 +154,9 @@ def test_a_killed_evaluation_goes_on_and_ends_in_the_same_bytes(room: Path, monk
     asked: list[int] = []
     write = generate.texts
 
-    def counted(dense: Any, tokenizer: Any, prompts: Any, *rest: Any) -> Any:
+    def counted(dense: Any, tokenizer: Any, prompts: Any, *settings: Any) -> Any:
         asked.append(len(prompts))
-        return write(dense, tokenizer, prompts, *rest)
+        return write(dense, tokenizer, prompts, *settings)
 
     monkeypatch.setattr(generate, "texts", counted)
     evaluate.run("base", p)
@@ -176,6 +177,16 @@ def test_what_decides_the_texts_decides_which_are_reused(room: Path, name: str) 
     evaluate.run("base", p)
     evaluate.run("base", CHANGES[name](p))
     assert len(list((paths.RUNS / "predictions").iterdir())) == 2
+
+
+def test_all_code_that_decides_a_text_decides_which_are_reused() -> None:
+    # Left out: what the values of others go through (params, prompts and weights are in the name themselves).
+    plumbing = {f"copywriter/{name}.py" for name in ("__init__", "canonical", "device", "params", "paths", "stage")}
+    named = {str(Path(str(module.__file__)).relative_to(ROOT)) for module in evaluate.WRITING}
+    assert named == (own_files(ROOT / "copywriter/evaluation/generate.py") - plumbing) | {
+        "copywriter/evaluation/generate.py",
+        "copywriter/model.py",
+    }
 
 
 def test_another_adapter_writes_anew(room: Path) -> None:
