@@ -13,7 +13,8 @@ VOCABULARY, ROWS, MOST, END = 7, 200, 12, 6  # few words, so that runs do come a
 
 
 def chooser(**settings: Any) -> Chooser:
-    return Chooser(changed().decoding.model_copy(update=settings), END, VOCABULARY)
+    off = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+    return Chooser(changed().decoding.model_copy(update=off | settings), END, VOCABULARY)
 
 
 def filled(rows: list[list[int]], width: int) -> torch.Tensor:
@@ -56,3 +57,10 @@ def test_a_run_of_the_prompt_may_come_again_and_no_other() -> None:
     assert next_token([0, 1, 2, 3]) == 3
     assert next_token([0, 1, 2]) != 3
     assert next_token([2, 3, 1, 2]) != 3
+
+
+def test_a_prompt_shorter_than_the_run_exempts_nothing() -> None:
+    logits = torch.zeros(1, VOCABULARY)
+    logits[0, 3] = 1.0
+    written, asked = filled([[1, 2, 3, 1, 2]], MOST), torch.tensor([[2, 3]])
+    assert int(chooser(no_repeat_ngram_size=3)(logits, written, torch.tensor([5]), asked)) != 3

@@ -20,6 +20,7 @@ from stages import evaluate, train_qlora
 from tests.conftest import changed
 
 CPU = torch.device("cpu")
+PLAIN = changed().decoding.model_copy(update={"repetition_penalty": 1.0, "no_repeat_ngram_size": 0})
 PROMPTS = [[1, 50, 60, 70], [1, 90], [1, 20, 30, 40, 50, 60, 70, 80], [1, 33, 44]]
 
 
@@ -46,7 +47,7 @@ def greedy(dense: Any, prompts: list[list[int]], end: int, decoding: Any, **sett
 
 
 def test_a_batch_writes_what_transformers_writes_for_each_prompt_alone(dense: Any) -> None:
-    decoding = changed().decoding.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
+    decoding = PLAIN.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
     # An end token that some of the rows write early and others never, so that rows leave the batch at different steps.
     free = [plain(dense, prompt, 0, max_new_tokens=30) for prompt in PROMPTS]
     end = next(t for t in free[0] if any(t not in ids for ids in free[1:]))
@@ -57,7 +58,7 @@ def test_a_batch_writes_what_transformers_writes_for_each_prompt_alone(dense: An
 
 @pytest.mark.parametrize("settings", [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 2}])
 def test_a_penalty_sees_the_written_text_alone(dense: Any, settings: dict[str, Any]) -> None:
-    decoding = changed().decoding.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
+    decoding = PLAIN.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
     free = greedy(dense, PROMPTS, 0, decoding)
     penalised = greedy(dense, PROMPTS, 0, decoding.model_copy(update=settings))
     assert penalised == [greedy(dense, [prompt], 0, decoding.model_copy(update=settings))[0] for prompt in PROMPTS]
@@ -71,7 +72,7 @@ def test_a_penalty_sees_the_written_text_alone(dense: Any, settings: dict[str, A
 
 def test_each_text_comes_with_the_number_of_its_prompt_and_says_whether_it_stopped(dense: Any, tiny_base: Path) -> None:
     tokenizer = load_tokenizer(tiny_base)
-    decoding = changed().decoding.model_copy(update={"max_new_tokens": 12, "batch_size": 2})
+    decoding = PLAIN.model_copy(update={"max_new_tokens": 12, "batch_size": 2})
     together = dict(generate.texts(dense, tokenizer, PROMPTS, decoding))
     alone = [next(generate.texts(dense, tokenizer, [prompt], decoding)) for prompt in PROMPTS]
     assert [together[row] for row in range(len(PROMPTS))] == [one for _, one in alone]
@@ -82,7 +83,7 @@ def test_each_text_comes_with_the_number_of_its_prompt_and_says_whether_it_stopp
 def test_rows_that_take_the_place_of_others_write_what_they_write_alone(dense: Any, batch_size: int) -> None:
     prompts = [[1, *range(10 + row, 12 + row + row % 7)] for row in range(40)]
     most = [1 + row * 5 % 17 for row in range(40)]
-    decoding = changed().decoding.model_copy(update={"max_new_tokens": 20, "batch_size": batch_size})
+    decoding = PLAIN.model_copy(update={"max_new_tokens": 20, "batch_size": batch_size})
     free = [plain(dense, prompt, 0, max_new_tokens=20) for prompt in prompts]
     end = free[0][4]
     alone = [ids[: ids.index(end) + 1] if end in ids else ids for ids in free]
@@ -104,7 +105,7 @@ def test_a_sliding_window_is_kept_in_prompt_and_text() -> None:
     windowed: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     windowed.eval()
     prompts = [[1, *range(10, 14)], [1, *range(20, 32)], [1, 40]]
-    decoding = changed().decoding.model_copy(update={"max_new_tokens": 20})
+    decoding = PLAIN.model_copy(update={"max_new_tokens": 20})
     expected = [plain(windowed, prompt, 0, max_new_tokens=20) for prompt in prompts]
     assert greedy(windowed, prompts, 0, decoding) == expected
     wide: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]

@@ -23,7 +23,7 @@ def test_committed_file_is_valid_and_frozen() -> None:
 def test_a_rate_that_dvc_wrote_as_text_is_a_number(tmp_path: Path) -> None:
     # `dvc exp run -S learning_rate=1e-5` writes 1e-05, which YAML 1.1 reads as a string.
     file = tmp_path / "params.yaml"
-    file.write_text(COMMITTED.replace("learning_rate: 0.0002", "learning_rate: 1e-05"))
+    file.write_text(COMMITTED.replace("learning_rate: 0.001 ", "learning_rate: 1e-05 "))
     assert isinstance(yaml.safe_load(file.read_text())["learning_rate"], str)
     assert params.load(file).learning_rate == 1e-5
 

@@ -49,5 +49,7 @@ class Chooser:
         size = ending.shape[1]
         if not size:
             return text
+        if text.shape[1] <= size:
+            return torch.full_like(ending, self.nothing)
         same = (text.unfold(1, size, 1)[:, :-1] == ending[:, None]).all(-1)
         return torch.where(same, text[:, size:], self.nothing)
