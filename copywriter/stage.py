@@ -31,7 +31,7 @@ def run(name: str, work: Callable[[], str]) -> None:
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None
     seconds = time.perf_counter() - started
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mib = _peak_mib()
     print(f"{name}: {summary} ({seconds:.1f} s, peak {peak_mib:,.0f} MiB)", file=sys.stderr, flush=True)
     _keep_timing(name, seconds, peak_mib)
 
@@ -46,6 +46,15 @@ def existing(path: Path, command: str) -> Path:
 def progress(unit: str, total: int | None = None) -> dict[str, Any]:
     """Arguments for a tqdm bar that shows on a terminal and is silent in a log."""
     return {"unit": f" {unit}", "total": total, "disable": None, "file": sys.stderr, "leave": False}
+
+
+def _peak_mib() -> float:
+    """The most memory that this process held; its ru_maxrss would count the process that started it as well."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    except (OSError, IndexError):  # not Linux, or a container that hides it
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _keep_timing(name: str, seconds: float, peak_mib: float) -> None:

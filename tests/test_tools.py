@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from copywriter import paths
 from copywriter.stage import UserError
-from tests.conftest import changed
+from tests.conftest import ROOT, changed
 from tools import compare, demo, lock, outlook
 
 DRY = """Stage 'fetch' didn't change, skipping
@@ -112,3 +113,10 @@ def test_without_such_a_revision_the_command_to_type_is_named(history: Path) -> 
     paths.scores("base").unlink()
     with pytest.raises(UserError, match=r"metrics/base\.json is missing; run 'dvc repro evaluate'"):
         compare.holds_base()
+
+
+def test_a_stages_peak_is_its_own_not_that_of_the_process_that_started_it() -> None:
+    code = "from copywriter import stage; print(stage._peak_mib())"
+    start = f"held = b'x' * 900_000_000; import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    done = subprocess.run([sys.executable, "-c", start], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert 1 < float(done.stdout) < 500
