@@ -137,7 +137,7 @@ def _merge(model: PreTrainedModel, adapter: Path) -> None:
         tensors = load_file(stage.existing(adapter / WEIGHTS, "dvc pull models/adapter"), device=str(model.device))
     except SafetensorError as error:
         raise UserError(
-            f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc checkout --force models/adapter'"
+            f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc pull --force models/adapter'"
         ) from None
     for name in sorted(tensors):
         if name.endswith(".lora_A.weight"):
