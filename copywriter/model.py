@@ -136,9 +136,7 @@ def _merge(model: PreTrainedModel, adapter: Path) -> None:
     try:
         tensors = load_file(stage.existing(adapter / WEIGHTS, "dvc pull models/adapter"), device=str(model.device))
     except SafetensorError as error:
-        raise UserError(
-            f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc pull --force models/adapter'"
-        ) from None
+        raise UserError(f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc pull --force models/adapter'") from None
     for name in sorted(tensors):
         if name.endswith(".lora_A.weight"):
             down, up = tensors.pop(name).float(), tensors.pop(name.replace(".lora_A.", ".lora_B.")).float()
