@@ -1,6 +1,8 @@
 """Remotes: what goes where, over real servers on loopback, and what faults of theirs leave behind."""
 
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +49,9 @@ def test_a_bare_push_takes_the_adapter_and_its_texts_and_nothing_else(checkout: 
     checkout.run("dvc", "push", "-r", "adapters")
     ours = {name for name, settings in outs().items() if settings.get("remote") == "adapters"}
     there = list(contents(checkout.folder / "adapters").values())
-    for name, settings in outs().items():
+    for name in outs():
         path = checkout.folder / name
-        files = [path] if path.is_file() else [file for file in path.iterdir()]
+        files = [path] if path.is_file() else list(path.iterdir())
         for file in files:
             assert (file.read_bytes() in there) is (name in ours), name
     private = {name for name in outs() if name.startswith(("data/", "models/base"))} - ours
@@ -156,15 +158,44 @@ def test_a_damaged_object_is_refused_and_its_return_mends_it(fault: str, checkou
 
 
 @wants_sshd
-def test_another_host_key_is_refused(checkout: Checkout, sshd: Sshd, tmp_path: Path) -> None:
+def test_the_documented_guard_stops_at_another_host_key(checkout: Checkout, sshd: Sshd, tmp_path: Path) -> None:
+    """DVC itself takes any host key (its SSH library is told to), so docs/remotes.md puts OpenSSH in front of it."""
     sshd.use(checkout, tmp_path / "there")
+    known = f"-o UserKnownHostsFile={checkout.home}/.ssh/known_hosts -i {sshd.key} -p {sshd.port}"
+    guarded = f"ssh -o BatchMode=yes {known} 127.0.0.1 true && dvc push models/adapter"
     sshd.kill()
     sshd.new_host_key()
     sshd.start()
-    assert "ost key" in checkout.run("dvc", "push", "models/adapter", ok=False)
+    assert "Host key verification failed" in checkout.run("sh", "-c", guarded, ok=False)
     assert not (tmp_path / "there").exists()
     sshd.know()
-    checkout.run("dvc", "push", "models/adapter")
+    checkout.run("sh", "-c", guarded)
+    assert contents(tmp_path / "there")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_is_said_and_the_same_command_finishes(checkout: Checkout, tmp_path: Path) -> None:
+    there = tmp_path / "small"
+    there.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(there)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        checkout.run("dvc", "remote", "modify", "--local", "adapters", "url", str(there))
+        assert "No space left on device" in checkout.run("dvc", "push", "models/adapter", ok=False)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(there)], check=True)
+        checkout.run("dvc", "push", "models/adapter")
+        clone = checkout.clone(tmp_path / "clone")
+        clone.run("dvc", "pull", "models/adapter")
+        assert pulled(clone) == pulled(checkout)
+    finally:
+        subprocess.run(["umount", str(there)], check=True)
+
+
+def test_a_place_that_cannot_be_written_is_said(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    checkout.run("dvc", "remote", "modify", "--local", "adapters", "url", str(tmp_path / "file/inside"))
+    assert "ERROR" in checkout.run("dvc", "push", "models/adapter", ok=False)
 
 
 def test_the_shipped_remote_is_small() -> None:
