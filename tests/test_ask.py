@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copywriter import answers, ask, model, nf4, paths
+from copywriter import answers, ask, model, nf4, params, paths
 from copywriter.answers import Answers
 from copywriter.evaluation import generate
 from copywriter.evaluation.choice import Chooser, Sampler
@@ -231,9 +231,14 @@ def test_a_conversation_streams_and_keeps_its_model(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed = iter(["Steel bucket", "???", "Mug", ""])
-    loaded = []
+    loaded: list[Path] = []
     load = Answers.__init__
-    monkeypatch.setattr(Answers, "__init__", lambda self, *rest: (loaded.append(rest), load(self, *rest))[1])
+
+    def counted(self: Answers, weights: Path, p: params.Params) -> None:
+        loaded.append(weights)
+        load(self, weights, p)
+
+    monkeypatch.setattr(Answers, "__init__", counted)
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     monkeypatch.setattr(Terminal, "isatty", lambda self: True)
     code, out, err = run(monkeypatch, capsys, "--weights", "models/base")
