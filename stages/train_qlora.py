@@ -43,12 +43,10 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
         receipt.write(aside, contents)
 
 
-def round_to_shipped(adapted: PeftModel) -> None:
+@torch.no_grad()
+def round_to_shipped(weights: torch.Tensor) -> None:
     """Gives the adapter the values that its file will hold, half of float32's bytes; training states keep theirs."""
-    with torch.no_grad():
-        for weight in adapted.parameters():
-            if weight.requires_grad:
-                weight.copy_(weight.to(SHIPPED))
+    weights.copy_(weights.to(SHIPPED))
 
 
 def run(p: params.Params) -> str:
@@ -79,7 +77,7 @@ def _run(p: params.Params, interrupts: Interrupts) -> str:
             print(f"train_qlora: a step is {training.step}", file=sys.stderr)
             training.fit()
             history = training.state.log_history
-            round_to_shipped(training.adapter)
+            round_to_shipped(training.step.weights)
         contents = receipt.contents(of, training)
         if main:
             save(training.adapter if training else of.adapted(), contents, paths.ADAPTER)
