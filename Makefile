@@ -6,7 +6,8 @@
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo repro compare test check lock golden
+# make servers  sshd and nginx from the system's packages, for the tests of remotes (Debian, as root)
+.PHONY: servers demo repro compare test check lock golden
 .DEFAULT_GOAL := demo
 
 .venv/ready: requirements.txt constraints.txt
@@ -42,3 +43,7 @@ check: .venv/ready-dev
 
 lock: .venv/ready
 	python -m tools.lock
+
+servers:
+	command -v /usr/sbin/sshd && command -v /usr/sbin/nginx || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends openssh-server nginx-light; }

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
-from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 from transformers import PreTrainedModel
 
 from copywriter import paths
@@ -34,6 +33,8 @@ def begin(model: PreTrainedModel) -> None:
 
 def keep() -> None:
     """Makes the next run find what this one compiles, under runs/compile; a folder that the user has set stays."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir  # seconds, for who compiles alone
+
     if os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == default_cache_dir():  # its import sets it
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((paths.RUNS / "compile").resolve())  # Triton's lies within
 

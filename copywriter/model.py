@@ -2,21 +2,22 @@
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
-from bitsandbytes.nn.modules import Linear4bit
-from peft import PeftModel
-from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from copywriter import canonical, paths, stage
+from copywriter import canonical, nf4, paths, stage
 from copywriter.device import check_format
 from copywriter.stage import UserError
 
 RECEIPT = "receipt.json"
 PIN = "pin.json"
+WEIGHTS = "adapter_model.safetensors"
+MERGED = "copywriter.json"  # in a folder of merged weights: what they were made from
 
 
 def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
@@ -44,12 +45,19 @@ def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torc
         local_files_only=True,
         use_safetensors=True,
     )
+    if quantization == "4bit":
+        _keep_one_product(model)
+    return model
+
+
+def _keep_one_product(model: PreTrainedModel) -> None:
+    from bitsandbytes.nn.modules import Linear4bit  # takes seconds, which `ask` on a CPU does without
+
     for layer in model.modules():
         # In evaluation bitsandbytes repacks 4-bit weights for a bf16 product on CPUs that have one, and trains on with
         # them: the loss would depend on the CPU and on how often it was measured.
         if isinstance(layer, Linear4bit):
             layer.support_avx512bf16_for_cpu = False
-    return model
 
 
 def keeps_dense(mode: str | bool, weights: Path, device: torch.device) -> bool:
@@ -78,14 +86,24 @@ def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: tor
     added to them in float32 and the sum rounded to `dtype`, never back to 4 bits. An untrained adapter (B = 0) adds
     nothing, so its model equals the base in every bit. UserError when the adapter belongs to another base.
     """
-    adapted = weights == paths.ADAPTER or (weights / "adapter_config.json").exists()
+    adapted = is_adapter(weights)
     base = paths.BASE if adapted else weights
     if adapted:
         check_base(weights, base)
-    model = dequantized(load_base(base, quantization, dtype, device))
+    if (weights / MERGED).exists():  # it holds the values of quantized weights already, and an adapter on them
+        quantization = "none"
+    if quantization == "4bit" and device.type == "cpu":
+        model = nf4.round_model(load_base(base, "none", dtype, device))
+    else:
+        model = dequantized(load_base(base, quantization, dtype, device))
     if adapted:
-        model = _merged(PeftModel.from_pretrained(model, str(weights), autocast_adapter_dtype=True))
+        _merge(model, weights)
     return model.to(dtype).eval()  # type: ignore[no-any-return,arg-type]
+
+
+def is_adapter(weights: Path) -> bool:
+    """Whether the folder holds an adapter, or would if it were there, rather than a whole model."""
+    return weights == paths.ADAPTER or (weights / "adapter_config.json").exists()
 
 
 def check_base(adapter: Path, base: Path) -> None:
@@ -107,13 +125,24 @@ def base_identity(base: Path) -> dict[str, str]:
     return {"model": pin["model"], "sha256": canonical.digest(pin["files"])}
 
 
-def _merged(peft_model: PeftModel) -> PreTrainedModel:
-    with torch.no_grad():
-        for module in peft_model.modules():
-            if isinstance(module, BaseTunerLayer):
-                layer: Any = module
-                weight = layer.get_base_layer().weight
-                delta = layer.get_delta_weight("default").to(torch.float32)
-                weight.copy_(weight.to(torch.float32) + delta)
-    merged: PreTrainedModel = peft_model.unload()
-    return merged
+def _merge(model: PreTrainedModel, adapter: Path) -> None:
+    """Adds B A alpha / r to each layer's weights, in float32; the sum is rounded to the weights' format."""
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    changed = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(key)]
+    if config["peft_type"] != "LORA" or changed:
+        raise UserError(
+            f"{adapter} is not a plain LoRA adapter ({', '.join(changed)}); use one of 'dvc repro train_qlora'"
+        )
+    try:
+        tensors = load_file(stage.existing(adapter / WEIGHTS, "dvc pull models/adapter"), device=str(model.device))
+    except SafetensorError as error:
+        raise UserError(f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc pull --force models/adapter'") from None
+    for name in sorted(tensors):
+        if name.endswith(".lora_A.weight"):
+            down, up = tensors.pop(name).float(), tensors.pop(name.replace(".lora_A.", ".lora_B.")).float()
+            layer = model.get_submodule(name.removeprefix("base_model.model.").removesuffix(".lora_A.weight"))
+            weight = cast(torch.nn.Linear, layer).weight
+            with torch.no_grad():
+                weight.copy_(weight.float() + (up @ down) * (config["lora_alpha"] / config["r"]))
+    if tensors:
+        raise UserError(f"{adapter / WEIGHTS} holds {sorted(tensors)[0]}, which is no part of a LoRA adapter")

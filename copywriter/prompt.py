@@ -1,6 +1,7 @@
 """Title -> prompt ids, pair -> training ids: the single truth for lengths, training, evaluation and `ask`."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,22 +100,28 @@ class Prompter:
         return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
     def _fitted(self, question: str, title: str) -> list[int]:
-        words = title.split()
-        # One enormous word is cut between characters; anything else at a word.
-        pieces = [" ".join(words[:n]) for n in range(len(words) + 1)] if len(words) > 1 else []
-        pieces = pieces or [title[:n] for n in range(len(title) + 1)]
-        low, high = 0, len(pieces) - 1  # the longest piece that fits, by bisection
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = len(self._encode([self._text(question, pieces[middle])])[0]) <= self._max_prompt_length
-            low, high = (middle, high) if fits else (low, middle - 1)
-        ids = self._encode([self._text(question, pieces[low])])[0]
-        if low == 0 or len(ids) > self._max_prompt_length:
+        # At a word; between characters where even the first word is too long.
+        ids = self._longest(question, title, [match.end() for match in re.finditer(r"\S+", title)])
+        ids = ids or self._longest(question, title, range(1, len(title) + 1))
+        if not ids:
             raise UserError(
                 f"the question {question!r} leaves no room for a title within max_prompt_length "
                 f"{self._max_prompt_length}: shorten it or raise max_prompt_length"
             )
         return ids
+
+    def _longest(self, question: str, title: str, ends: Sequence[int]) -> list[int]:
+        """Prompt ids of the title up to the last of `ends` that fits, by bisection; none where the first does not."""
+        found: list[int] = []
+        low, high = 0, len(ends) - 1
+        while low <= high:
+            middle = (low + high) // 2
+            ids = self._encode([self._text(question, title[: ends[middle]])])[0]
+            if len(ids) <= self._max_prompt_length:
+                found, low = ids, middle + 1
+            else:
+                high = middle - 1
+        return found
 
     def _completions(self, descriptions: Sequence[str]) -> list[tuple[list[int], bool]]:
         if not descriptions:

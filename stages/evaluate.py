@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from copywriter import canonical, compilation, device, graph, model, params, paths, prompt, records, stage
+from copywriter import canonical, compilation, device, graph, model, nf4, params, paths, prompt, records, stage
 from copywriter.evaluation import (
     cached,
     choice,
@@ -35,7 +35,7 @@ from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
 
 WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
-WRITING = (model, generate, cached, choice, slots, compilation, graph)  # the code that decides a text
+WRITING = (nf4, model, generate, cached, choice, slots, compilation, graph)  # the code that decides a text
 LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "peft")
 
 
@@ -65,7 +65,7 @@ def predict(variant: str, rows: Sequence[Product], p: params.Params) -> list[Pre
     both = identity(weights) | {"quantization": p.quantization, "on": ran_on}
     writing = {"decoding": p.decoding.model_dump(), "width": p.max_prompt_length, "compiled": compiled}
     of_texts = {"prompts": prompts, "code": _code(WRITING), **writing}
-    of_nll = {"rows": [[row.input_ids, row.prompt_length] for row in examples], "code": _code([likelihood, model])}
+    of_nll = {"rows": [[row.input_ids, row.prompt_length] for row in examples], "code": _code([likelihood, model, nf4])}
     written = kept.rows("predictions", both | of_texts, len(rows), texts)
     found = kept.rows("likelihoods", both | of_nll, len(rows), nll)
     return [

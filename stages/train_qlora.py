@@ -13,19 +13,26 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 
 from copywriter import canonical, device, params, paths, stage
+from copywriter.model import WEIGHTS
 from copywriter.prompt import tokenizer_files
 from copywriter.training import experiment, fit, identity, launch, receipt, state, tracking
 from copywriter.training.interrupts import Interrupts
 from copywriter.training.writer import one_writer
+
+SHIPPED = torch.bfloat16  # the format of the adapter's file
 
 
 def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
     """Writes the adapter's folder, whole or not at all, in canonical form: equal training gives equal bytes."""
     with canonical.new_folder(folder) as aside:
         adapted.save_pretrained(str(aside))
+        weights = {name: tensor.to(SHIPPED) for name, tensor in load_file(aside / WEIGHTS).items()}
+        save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
         (aside / "README.md").unlink(missing_ok=True)
         written = aside / "adapter_config.json"
         targets = json.loads(written.read_text())["target_modules"]
@@ -34,6 +41,12 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
         for file in tokenizer_files(paths.BASE):
             (aside / file.name).write_bytes(file.read_bytes())
         receipt.write(aside, contents)
+
+
+@torch.no_grad()
+def round_to_shipped(weights: torch.Tensor) -> None:
+    """Gives the adapter the values that its file will hold, half of float32's bytes; training states keep theirs."""
+    weights.copy_(weights.to(SHIPPED))
 
 
 def run(p: params.Params) -> str:
@@ -64,6 +77,7 @@ def _run(p: params.Params, interrupts: Interrupts) -> str:
             print(f"train_qlora: a step is {training.step}", file=sys.stderr)
             training.fit()
             history = training.state.log_history
+            round_to_shipped(training.step.weights)
         contents = receipt.contents(of, training)
         if main:
             save(training.adapter if training else of.adapted(), contents, paths.ADAPTER)

@@ -95,3 +95,9 @@ def test_a_model_without_a_chat_template_gets_the_plain_frame(tiny_base: Path) -
     tokenizer.chat_template = None
     plain = Prompter(tokenizer, changed())
     assert text(plain, plain.prompts(["Bucket"])[0]).endswith("Title: Bucket\nDescription:\n")
+
+
+def test_a_title_that_begins_with_one_enormous_word_is_cut_inside_it(prompter: Prompter) -> None:
+    ids = prompter.prompts(["x7q" * 200 + " bucket of steel"])[0]
+    assert "x7qx7qx7q" in text(prompter, ids)
+    assert "bucket" not in text(prompter, ids)

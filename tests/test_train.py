@@ -13,13 +13,14 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
+from safetensors.torch import load_file
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 from benchmarks.tiny import products
 from copywriter import canonical, compilation, device, model, params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
-from copywriter.training import identity, lora, packing, trainer
+from copywriter.training import identity, lora, packing, snapshot, state, trainer
 from stages import train_qlora
 from tests.conftest import ROOT, changed
 
@@ -295,3 +296,11 @@ def test_precision_that_the_processor_lacks_is_refused() -> None:
     for precision in ("bf16", "fp16"):
         with pytest.raises(UserError, match="use precision: auto"):
             device.dtype(precision, CPU)
+
+
+def test_the_adapter_is_shipped_in_16_bits_and_the_training_state_stays_in_32(room: Path) -> None:
+    train_qlora.run(prepare(room, epochs=1, save_steps=1))
+    shipped = load_file(paths.ADAPTER / model.WEIGHTS)
+    assert {tensor.dtype for tensor in shipped.values()} == {torch.bfloat16}
+    kept = state.checkpoints(next(path.parent for path in (room / "runs").rglob("checkpoint-*")))
+    assert snapshot.weights(kept[-1].path).dtype == torch.float32

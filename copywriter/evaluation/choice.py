@@ -27,6 +27,11 @@ class Chooser:
 
         `asked`: the prompts (rows, any), filled up with `nothing`, as `written` is.
         """
+        return self._penalised(logits, written, count, asked).argmax(-1)
+
+    def _penalised(
+        self, logits: torch.Tensor, written: torch.Tensor, count: torch.Tensor, asked: torch.Tensor
+    ) -> torch.Tensor:
         logits = logits.float()
         if self._penalty != 1:
             dearer = torch.where(logits > 0, logits / self._penalty, logits * self._penalty)
@@ -37,7 +42,7 @@ class Chooser:
             ending = torch.where(last < 0, self.nothing, written.gather(1, last.clamp(min=0)))
             again = self._marked(self._after(ending, written)) & ~self._marked(self._after(ending, asked))
             logits = logits.masked_fill(again, float("-inf"))
-        return logits.argmax(-1)
+        return logits
 
     def _marked(self, tokens: torch.Tensor) -> torch.Tensor:
         """A mask (rows, vocabulary) of `tokens` (rows, any)."""
@@ -53,3 +58,20 @@ class Chooser:
             return torch.full_like(ending, self.nothing)
         same = (text.unfold(1, size, 1)[:, :-1] == ending[:, None]).all(-1)
         return torch.where(same, text[:, size:], self.nothing)
+
+
+class Sampler(Chooser):
+    """A token drawn by its likelihood at a temperature; the same seed draws the same tokens."""
+
+    def __init__(self, decoding: Decoding, end: int, vocabulary: int, temperature: float, seed: int) -> None:
+        super().__init__(decoding, end, vocabulary)
+        self._temperature = temperature
+        self._draw = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every processor
+
+    def __call__(
+        self, logits: torch.Tensor, written: torch.Tensor, count: torch.Tensor, asked: torch.Tensor
+    ) -> torch.Tensor:
+        """Tokens (rows), as the Chooser's; never within a captured step."""
+        shares = (self._penalised(logits, written, count, asked) / self._temperature).softmax(-1)
+        waits = torch.empty(shares.shape).exponential_(generator=self._draw).to(shares.device)
+        return (shares / waits).argmax(-1)  # of exponential waits, the first to ring: drawn by its share

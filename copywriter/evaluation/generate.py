@@ -40,9 +40,7 @@ def texts(
     end = int(tokenizer.eos_token_id)
     with tqdm(**progress("texts", len(prompts))) as bar:
         for row, ids in greedy(model, prompts, end, decoding, width=width, compiled=compiled):
-            stopped = ids[-1:] == [end]
-            text = str(tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)).strip()
-            yield row, Written(text, stopped, len(ids))
+            yield row, _written(tokenizer, ids, end)
             bar.update()
 
 
@@ -88,6 +86,40 @@ def greedy(
                 slots.keep(list(rows))
                 rows = dict(enumerate(rows.values()))
                 count = len(rows)
+
+
+@torch.inference_mode()
+def stream(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: list[int], decoding: Decoding, choose: Chooser
+) -> Iterator[tuple[str, Written | None]]:
+    """Pieces of the text for one prompt as its tokens come, each with None; the last one with the whole.
+
+    Joined they are the text that `texts` writes for the prompt alone. White space waits for a letter after it,
+    and half a character for its other half.
+    """
+    ids: list[int] = []
+    shown = ""
+    going = True
+    with cached.attending(model), _room(decoding):
+        slots = Slots(model, 1, len(prompt), decoding.max_new_tokens, choose, compiled=False, captured=False)
+        slots.fill([0], [prompt], [decoding.max_new_tokens])
+        while going:
+            slots.step()
+            new, going = slots.written(0, len(ids))
+            ids += new
+            whole = _written(tokenizer, ids, choose.end)
+            sure = whole.text.rstrip("\ufffd").rstrip() if going else whole.text
+            if not going:
+                yield sure.removeprefix(shown), whole
+            elif len(sure) > len(shown) and sure.startswith(shown):
+                yield sure[len(shown) :], None
+                shown = sure
+
+
+def _written(tokenizer: PreTrainedTokenizerBase, ids: list[int], end: int) -> Written:
+    stopped = ids[-1:] == [end]
+    text = str(tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)).strip()
+    return Written(text, stopped, len(ids))
 
 
 @contextmanager

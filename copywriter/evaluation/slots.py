@@ -5,6 +5,7 @@ same to the bit whichever rows are written beside it.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -19,14 +20,21 @@ class Slots:
     """`count` rows with prompts of at most `prompt` tokens, each of which may write `new` tokens."""
 
     def __init__(
-        self, model: PreTrainedModel, count: int, prompt: int, new: int, choose: Chooser, compiled: bool
+        self,
+        model: PreTrainedModel,
+        count: int,
+        prompt: int,
+        new: int,
+        choose: Chooser,
+        compiled: bool,
+        captured: bool = True,
     ) -> None:
-        """To be used within cached.attending(model); `compiled`: whether its blocks are."""
+        """To be used within cached.attending(model); `compiled`: whether its blocks are; `captured`: steps, on CUDA."""
         attentions = cached.attentions(model)
         self._model = model
         self._choose = choose
         self._compiled = compiled
-        self._captured = model.device.type == "cuda"
+        self._captured = captured and model.device.type == "cuda"
         self._prompt = prompt
         self._length = -(-(prompt + new) // cached.BLOCK) * cached.BLOCK
         self._windows = {getattr(one, "sliding_window", None) for one in attentions}
@@ -47,7 +55,7 @@ class Slots:
         place = torch.tensor(slots, device=self._model.device)
         last = torch.tensor([len(ids) - 1 for ids in prompts], device=self._model.device)
         ids = torch.tensor([[*ids, *[0] * (self._prompt - len(ids))] for ids in prompts], device=self._model.device)
-        with torch.compiler.set_stance("force_eager"):
+        with torch.compiler.set_stance("force_eager") if self._compiled else nullcontext():
             # Padded on the right: nothing before a pad sees it, and what it leaves is overwritten before it is seen.
             # The last token is computed again by the first step, which is like any other.
             self._model.base_model(
@@ -88,6 +96,12 @@ class Slots:
         place = torch.tensor(done, device=self._model.device)
         rows = zip(self._written[place].tolist(), self._tokens[place].tolist(), strict=True)
         return {slot: ids[:tokens] for slot, (ids, tokens) in zip(done, rows, strict=True)}
+
+    def written(self, slot: int, after: int) -> tuple[list[int], bool]:
+        """The tokens that the row wrote `after` the first so many, and whether it goes on."""
+        if self._broken:
+            raise FloatingPointError("the model's logits are not numbers; try precision: fp32")
+        return self._written[slot, after : int(self._tokens[slot])].tolist(), bool(self._writes[slot])
 
     def keep(self, slots: Sequence[int]) -> None:
         """Leaves `slots` alone, in this order, for shorter steps; never on CUDA, where a step is captured."""
