@@ -19,7 +19,9 @@ training_step = QloraTrainer.training_step
 
 def observed(self: QloraTrainer, model: Any, inputs: Any, *rest: Any) -> Any:
     """A step as always, after a note of it."""
-    time.sleep(float(os.environ.get("SLOW", "0")))
+    if "SLOW" in os.environ:
+        (paths.RUNS / f"in-step-{self.state.global_step}-{RANK}").touch()
+        time.sleep(0.5)
     if os.environ.get("FAILING") == RANK and self.state.global_step == 2:
         raise ZeroDivisionError("by the witness")
     for row in inputs["input_ids"]:
