@@ -186,6 +186,7 @@ def test_all_code_that_decides_a_text_decides_which_are_reused() -> None:
     assert named == (own_files(ROOT / "copywriter/evaluation/generate.py") - plumbing) | {
         "copywriter/evaluation/generate.py",
         "copywriter/model.py",
+        "copywriter/nf4.py",
     }
 
 

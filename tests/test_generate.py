@@ -184,10 +184,10 @@ def test_ask_writes_what_evaluate_writes(room: Path, capsys: pytest.CaptureFixtu
     evaluate.run("tuned", p)
     expected = predictions.read(paths.predictions("tuned"))[3]
     capsys.readouterr()
-    monkeypatch.setattr("sys.argv", ["ask", f"  {expected.title} "])
+    monkeypatch.setattr("sys.argv", ["ask", "--json", f"  {expected.title} "])
     with pytest.raises(SystemExit, match="0"):
         ask.main()
-    assert capsys.readouterr().out.strip() == expected.written
+    assert json.loads(capsys.readouterr().out)["written"] == expected.written
 
 
 @pytest.mark.parametrize("title", ["", "  ", "!!!"])
