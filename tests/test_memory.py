@@ -77,13 +77,15 @@ def test_weights_of_the_tiny_model_are_counted_to_the_byte(room: Path) -> None:
 
 def fitted(gib: float, **changes: Any) -> tuple[dict[str, Any], list[str]]:
     """What is changed for a 1B model in `gib` GiB, and what is said."""
-    p = changed(**changes)
+    p = changed(lora__dropout=0.05, **changes)
     chosen, said = fit.fitted(p, config(LLAMA_1B), torch.bfloat16, int(gib * memory.GIB))
     return {key: value for key, value in chosen.model_dump().items() if p.model_dump()[key] != value}, said
 
 
 def test_the_smallest_change_that_fits_is_made() -> None:
-    need = memory.expected(memory.sizes(config(LLAMA_1B), changed()), changed(), torch.bfloat16)
+    need = memory.expected(
+        memory.sizes(config(LLAMA_1B), changed(lora__dropout=0.05)), changed(lora__dropout=0.05), torch.bfloat16
+    )
     whole = sum(need.values()) / memory.GIB
     assert fitted(whole + 0.1, dequantize=True) == ({}, [])
     assert fitted(whole + 0.1) == ({"dequantize": True}, [])
@@ -114,7 +116,7 @@ def test_stop_names_the_change_in_one_sentence() -> None:
 
 
 def test_a_run_on_a_cpu_is_left_as_it_is() -> None:
-    p = changed()
+    p = changed(lora__dropout=0.05)
     assert fit.fitted(p, config(LLAMA_1B), torch.float32, None) == (p, [])
 
 
@@ -133,10 +135,10 @@ def test_what_fit_may_change_gives_the_same_step(room: Path) -> None:
 
 
 def test_a_gpu_that_runs_out_is_one_sentence_with_the_next_change() -> None:
-    whole = changed(dequantize=True)
+    whole = changed(lora__dropout=0.05, dequantize=True)
     with pytest.raises(UserError, match=r"memory ran out.*set micro_batch_size: 4$"), fit.exhausted(whole):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-    last = changed(micro_batch_size=1, dequantize=False, gradient_checkpointing=True)
+    last = changed(lora__dropout=0.05, micro_batch_size=1, dequantize=False, gradient_checkpointing=True)
     with pytest.raises(UserError, match=r"choose a smaller model or max_length$"), fit.exhausted(last):
         raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
     with pytest.raises(RuntimeError, match="something else"), fit.exhausted(last):
@@ -144,10 +146,10 @@ def test_a_gpu_that_runs_out_is_one_sentence_with_the_next_change() -> None:
 
 
 def test_the_forecast_needs_no_gpu() -> None:
-    said = fit.forecast(changed(), config(LLAMA_1B))
+    said = fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B))
     assert [line.split("GiB  ")[1] for line in said.splitlines()][-1] == "in all"
-    assert "fits: 80.0 GiB are free" in fit.forecast(changed(), config(LLAMA_1B), 80)
-    assert "micro_batch_size: 4 (then about" in fit.forecast(changed(), config(LLAMA_1B), 9.5)
+    assert "fits: 80.0 GiB are free" in fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B), 80)
+    assert "micro_batch_size: 4 (then about" in fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B), 9.5)
     assert "set micro_batch_size" in fit.forecast(changed(fit="stop", dequantize=True), config(LLAMA_1B), 9.5)
 
 

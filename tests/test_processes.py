@@ -116,7 +116,7 @@ def test_two_processes_that_accumulate_agree_with_one(room: Path) -> None:
     assert found[0] == pytest.approx(losses(paths.TRAIN_HISTORY, "loss"), rel=1e-5)
     assert found[1] == pytest.approx(losses(paths.VALIDATION_HISTORY, "eval_loss"), rel=1e-5)
     for name, alone in load_file(paths.ADAPTER / "adapter_model.safetensors").items():
-        torch.testing.assert_close(adapter[name], alone, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(adapter[name], alone, rtol=2**-7, atol=1e-4)  # one step of bf16
 
 
 def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(

@@ -200,7 +200,7 @@ def page(**changes: Any) -> str:
         "| response | 450 | 225 (2.5%) | 40.2 | 38 | 1,203 | 71 | 83 |",
         "- Training loss: 3.832 at step 10, 3.134 at step 1,125 (means of up to 10 steps).",
         "- Validation loss: 3.978 when first measured, at step 25; 3.000 at the end, step 1,125.",
-        "| `learning_rate` | 0.0002 |",
+        "| `learning_rate` | 0.001 |",
         "| `packing` | true |",
         "| `lora.target_modules` | all-linear |",
         "## 20 titles",
