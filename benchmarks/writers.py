@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, StoppingCriteria
 
-from benchmarks.rows import END, PAD
+from benchmarks.rows import PAD
 from benchmarks.sides import LORA, ROOT
 from copywriter import compilation, device, model, params
 from copywriter.evaluation import generate
@@ -16,6 +16,7 @@ from copywriter.training import lora
 Prompts = Sequence[list[int]]
 Caps = Sequence[int]  # new tokens of each row: random weights would never stop
 _NEW = 450
+_NEVER = -1  # the id of an end token that no model writes: texts end where the rows' do, on every side
 
 
 class _Ended(StoppingCriteria):
@@ -95,7 +96,7 @@ def ours(slots: int) -> Callable[[Any, Prompts, Caps], int]:
             update={"batch_size": slots, "max_new_tokens": _NEW}
         )
         compiled = compilation.obstacle(loaded.device) is None
-        rows = generate.greedy(loaded, prompts, END, decoding, most=caps, width=75, compiled=compiled)
+        rows = generate.greedy(loaded, prompts, _NEVER, decoding, most=caps, width=75, compiled=compiled)
         return sum(len(ids) for _, ids in rows)
 
     return write
