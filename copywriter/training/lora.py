@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from copywriter.params import Params
 from copywriter.stage import UserError
-from copywriter.training import int8, nf4
+from copywriter.training import int8_layer, nf4_layer
 
 # Layers of a transformer block that are called with the same tensor, one after the other.
 _SHARED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
@@ -229,7 +229,7 @@ def _join(groups: Sequence[Group], b: torch.Tensor) -> tuple[torch.Tensor | None
 
 
 def _base(layer: Any, x: torch.Tensor) -> torch.Tensor:
-    for kind in (nf4, int8):
+    for kind in (nf4_layer, int8_layer):
         if kind.holds(layer):
             return cast(torch.Tensor, kind.product(x, layer))
     return cast(torch.Tensor, layer(x))

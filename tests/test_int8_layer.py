@@ -8,7 +8,7 @@ import torch
 from bitsandbytes.nn.modules import Linear8bitLt
 
 from copywriter import model
-from copywriter.training import int8
+from copywriter.training import int8_layer
 from tests.test_train import CPU
 
 
@@ -41,30 +41,30 @@ def test_the_product_is_the_one_that_bitsandbytes_trains_with_on_a_cpu(room: Pat
     layer = layers(room / "models/base", torch.float32)["model.layers.0.mlp.up_proj"]
     layer.bias = torch.nn.Parameter(torch.randn(layer.out_features), requires_grad=False)
     x = torch.randn(2, 5, layer.in_features, requires_grad=True)
-    assert int8.holds(layer)
-    ours = int8.product(x, layer)
+    assert int8_layer.holds(layer)
+    ours = int8_layer.product(x, layer)
     theirs = layer.train()(x)
     assert torch.equal(ours, theirs)
     direction = torch.randn_like(ours)
     assert torch.equal(torch.autograd.grad(ours, x, direction)[0], torch.autograd.grad(theirs, x, direction)[0])
-    assert torch.equal(int8.product(x, layer), ours)  # its own forward pass has moved the scales
+    assert torch.equal(int8_layer.product(x, layer), ours)  # its own forward pass has moved the scales
 
 
 def test_the_product_in_bf16_rounds_the_values_once(room: Path) -> None:
     layer = layers(room / "models/base", torch.bfloat16)["model.layers.0.mlp.up_proj"]
     x = torch.eye(layer.in_features, dtype=torch.bfloat16)
-    torch.testing.assert_close(int8.product(x, layer).T.double(), values(layer), rtol=2**-8, atol=0)
+    torch.testing.assert_close(int8_layer.product(x, layer).T.double(), values(layer), rtol=2**-8, atol=0)
 
 
 def test_a_compiler_takes_the_product_whole(room: Path) -> None:
     layer = layers(room / "models/base", torch.float32)["model.layers.0.mlp.up_proj"]
-    compiled = torch.compile(lambda x: int8.product(x, layer).sin(), backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(lambda x: int8_layer.product(x, layer).sin(), backend="aot_eager", fullgraph=True)
     x = torch.randn(3, layer.in_features, requires_grad=True)
-    assert torch.equal(compiled(x), int8.product(x, layer).sin())
+    assert torch.equal(compiled(x), int8_layer.product(x, layer).sin())
     (gradient,) = torch.autograd.grad(compiled(x).sum(), x)
-    assert torch.equal(gradient, torch.autograd.grad(int8.product(x, layer).sin().sum(), x)[0])
+    assert torch.equal(gradient, torch.autograd.grad(int8_layer.product(x, layer).sin().sum(), x)[0])
 
 
 def test_other_layers_are_not_taken() -> None:
-    assert not int8.holds(torch.nn.Linear(4, 4))
-    assert not int8.holds(Linear8bitLt(4, 4, has_fp16_weights=True))
+    assert not int8_layer.holds(torch.nn.Linear(4, 4))
+    assert not int8_layer.holds(Linear8bitLt(4, 4, has_fp16_weights=True))
