@@ -130,13 +130,18 @@ class Params(Section):
 
 def load(path: Path = paths.PARAMS) -> Params:
     """The checked params; UserError names every mistake at once."""
+    return read(Params, path)
+
+
+def read(model: type[Model], path: Path) -> Model:
+    """A YAML file as a `model`; UserError where it is missing or no YAML, or with every mistake at once."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run from the repository's root") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    return check(Params, content, str(path))
+    return check(model, content, str(path))
 
 
 def check(model: type[Model], content: object, where: str) -> Model:

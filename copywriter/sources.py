@@ -4,7 +4,6 @@ import codecs
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from copywriter import params, paths
@@ -119,13 +118,7 @@ class Sources(params.Section):
 
 def load(path: Path = paths.SOURCES) -> Sources:
     """The checked sources; UserError names every mistake at once."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run from the repository's root") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    return params.check(Sources, content, str(path))
+    return params.read(Sources, path)
 
 
 def dataset(name: str) -> Generated | GoogleDrive | File:
