@@ -21,6 +21,7 @@ _CODE = (
     "prompt.py",
     "training/attention.py",
     "training/experiment.py",
+    "training/groups.py",
     "training/int8_layer.py",
     "training/lora.py",
     "training/loss.py",

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from copywriter.params import Params
 from copywriter.training import lora, loss
+from copywriter.training.groups import grouped_layers
 
 GIB = 2**30
 OUTSIDE = "beside it"  # the part that torch.cuda.max_memory_allocated does not see
@@ -62,7 +63,7 @@ def sizes(config: PreTrainedConfig, p: Params) -> Sizes:
         if "norm" in name and getattr(one, "weight", None) is not None
     )
     everything = sum(one.numel() for one in bare.parameters())
-    groups = list(lora.grouped_layers(lora.with_adapter(bare, p)))
+    groups = list(grouped_layers(lora.with_adapter(bare, p)))
     outputs = [sum(layer.out_features for layer in group) for group in groups]
     b = sum(outputs) * p.lora.r
     inputs = [group[0].in_features for group in groups]
