@@ -19,6 +19,7 @@ _CODE = (
     "graph.py",
     "model.py",
     "prompt.py",
+    "training/arguments.py",
     "training/attention.py",
     "training/experiment.py",
     "training/groups.py",

@@ -126,5 +126,24 @@ class Collator:
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
+def room(tokens: NDArray[np.int64], size: int) -> int:
+    """Tokens with loss that a batch of `size` random sequences has room for; `tokens`: of each sequence.
+
+    Six standard deviations above the mean: once in a billion batches that is not enough, and then the batch keeps its
+    own shape and is not replayed. It must not depend on how many epochs are trained: a run that is extended would end
+    in other bits.
+    """
+    return _in_64s(min(size * tokens.max(), size * tokens.mean() + 6 * np.sqrt(size) * tokens.std()))
+
+
+def needed(tokens: NDArray[np.int64], size: int) -> int:
+    """The most tokens with loss of any batch of `size` sequences in their own order."""
+    return _in_64s(max(tokens[at : at + size].sum() for at in range(0, len(tokens), size)))
+
+
+def _in_64s(value: float) -> int:
+    return -(-int(np.ceil(value)) // 64) * 64
+
+
 def _filled(values: NDArray[np.int64], size: int, filler: int) -> NDArray[np.int64]:
     return np.concatenate([values, np.full(max(0, size - len(values)), filler)])

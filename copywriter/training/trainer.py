@@ -10,18 +10,17 @@ import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, set_seed
 from datasets import Dataset
-from numpy.typing import NDArray
 from peft import PeftModel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
-from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from copywriter.params import Params
 from copywriter.stage import UserError
 from copywriter.training import loss, packing, snapshot, state
+from copywriter.training.arguments import arguments
 from copywriter.training.interrupts import Interrupted, Interrupts
 from copywriter.training.order import EpochOrder
 from copywriter.training.schedule import Schedule
@@ -57,7 +56,7 @@ class QloraTrainer(SFTTrainer):
         trained = [(parameter, parameter.data) for parameter in model.parameters() if parameter.requires_grad]
         super().__init__(
             model=model,
-            args=_arguments(params, folder, dtype),
+            args=arguments(params, folder, dtype),
             train_dataset=Dataset.from_dict({"sequence": range(len(train))}),  # the trainer wants its own kind
             eval_dataset=Dataset.from_dict({"sequence": range(len(validation))}),
             processing_class=tokenizer,
@@ -75,9 +74,10 @@ class QloraTrainer(SFTTrainer):
         pad_id = int(tokenizer.eos_token_id)
         self.data_collator = self.measuring = packing.Collator(pad_id)
         if params.packing:
-            shape = (pad_id, params.max_length, params.micro_batch_size)
-            self.data_collator = packing.Collator(*shape, _room(train.trained_tokens, params.micro_batch_size))
-            self.measuring = packing.Collator(*shape, _needed(validation.trained_tokens, params.micro_batch_size))
+            size = params.micro_batch_size
+            shape = (pad_id, params.max_length, size)
+            self.data_collator = packing.Collator(*shape, packing.room(train.trained_tokens, size))
+            self.measuring = packing.Collator(*shape, packing.needed(validation.trained_tokens, size))
         self.order = EpochOrder(
             len(train),
             params.batch_size,
@@ -258,58 +258,3 @@ class QloraTrainer(SFTTrainer):
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint:
             snapshot.restore_random(self, Path(checkpoint))
-
-
-def _room(tokens: NDArray[np.int64], size: int) -> int:
-    """Tokens with loss that a batch of `size` random sequences has room for; `tokens`: of each sequence.
-
-    Six standard deviations above the mean: once in a billion batches that is not enough, and then the batch keeps its
-    own shape and is not replayed. It must not depend on how many epochs are trained: a run that is extended would end
-    in other bits.
-    """
-    return _rounded(min(size * tokens.max(), size * tokens.mean() + 6 * np.sqrt(size) * tokens.std()))
-
-
-def _needed(tokens: NDArray[np.int64], size: int) -> int:
-    """The most tokens with loss of any batch of `size` sequences in their own order."""
-    return _rounded(max(tokens[at : at + size].sum() for at in range(0, len(tokens), size)))
-
-
-def _rounded(value: float) -> int:
-    return -(-int(np.ceil(value)) // 64) * 64
-
-
-def _arguments(params: Params, folder: Path, dtype: torch.dtype) -> SFTConfig:
-    arguments = SFTConfig(
-        output_dir=str(folder),
-        use_cpu=not torch.cuda.is_available(),
-        seed=params.seed,
-        data_seed=params.seed,
-        num_train_epochs=params.epochs,
-        per_device_train_batch_size=params.micro_batch_size,
-        learning_rate=params.learning_rate,
-        weight_decay=params.schedule.weight_decay,
-        max_grad_norm=params.schedule.max_grad_norm,
-        bf16=False,  # nothing is cast on the way: the model holds the format that it computes in
-        fp16=dtype is torch.float16,  # its loss is scaled
-        gradient_checkpointing=params.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if params.gradient_checkpointing else None,
-        optim="adamw_torch_fused",
-        logging_steps=params.log_steps,
-        logging_nan_inf_filter=False,
-        eval_strategy="steps",
-        eval_steps=params.eval_steps,
-        save_strategy="steps",
-        save_steps=params.save_steps,
-        report_to="none",
-        remove_unused_columns=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=params.max_length,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        disable_tqdm=not sys.stderr.isatty(),
-    )
-    arguments.gradient_accumulation_steps = params.batch_size // (params.micro_batch_size * arguments.world_size)
-    if arguments.world_size == 1 and arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # one process, one GPU: the Trainer would spread a batch over all by DataParallel
-    return arguments
