@@ -144,7 +144,7 @@ def test_the_fingerprint_holds_every_module_that_a_training_imports_but_those_th
     # They read, check, watch or write; what they hand on is hashed itself, as rows, tokens or params; nf4 scores.
     aside = {"canonical", "nf4", "params", "paths", "records", "speed", "stage", "text"}
     aside |= {f"training/{name}" for name in ("contract", "fit", "identity", "interrupts", "launch", "memory")}
-    aside |= {f"training/{name}" for name in ("receipt", "tracking", "writer")}
+    aside |= {f"training/{name}" for name in ("process", "receipt", "tracking", "writer")}
     hashed = {name.removesuffix(".py") for name in identity._CODE}
     imports = {
         name.removeprefix("copywriter/").removesuffix(".py") for name in own_files(ROOT / "stages/train_qlora.py")

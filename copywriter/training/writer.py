@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from copywriter.stage import UserError
+from copywriter.training import process
 from copywriter.training.state import explained
 
 _FILE = "writer.json"
@@ -26,7 +26,7 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         """Takes the right; UserError while another process has it."""
         self._file = folder / _FILE
-        self._mine = json.dumps({**_identity(os.getpid()), "token": uuid.uuid4().hex})
+        self._mine = json.dumps({**process.identity(os.getpid()), "token": uuid.uuid4().hex})
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for _ in range(3):  # another may be as quick
@@ -116,8 +116,8 @@ def _refuse_if_alive(file: Path, holder: dict[str, Any]) -> None:
     if not isinstance(pid, int):
         return
     cure = "the run goes on from its last checkpoint"
-    if {name: holder.get(name) for name in ("host", "boot", "space")} == _machine():
-        if _start_time(pid) == holder.get("started"):  # a pid is used again: only with its start time is it a process
+    if process.is_here(holder):
+        if process.lives(holder):
             raise UserError(
                 f"process {pid} still trains this experiment; wait for it, or stop it with 'kill {pid}' and run again: "
                 f"{cure}"
@@ -153,29 +153,3 @@ def _touched(file: Path) -> float:
         return file.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _identity(pid: int) -> dict[str, Any]:
-    return {"pid": pid, "started": _start_time(pid), **_machine()}
-
-
-def _machine() -> dict[str, str]:
-    """What tells machines apart within which a pid names one process: containers may share a host's name."""
-    return {
-        "host": socket.gethostname(),
-        "boot": _read(Path("/proc/sys/kernel/random/boot_id")),
-        "space": str(Path("/proc/self/ns/pid").readlink()) if Path("/proc/self/ns/pid").exists() else "",
-    }
-
-
-def _read(file: Path) -> str:
-    return file.read_text().strip() if file.exists() else ""
-
-
-def _start_time(pid: int) -> str | None:
-    """When the kernel started a process, in clock ticks since boot; None when it does not run (or is a zombie)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
