@@ -30,12 +30,15 @@ def fetch_model(name: str, entry: Entry, folder: Path) -> str:
     """Fills `folder` with model `name`, whole or not at all; a summary."""
     os.environ.update(QUIET if sys.stderr.isatty() else {**QUIET, "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
     place = published(name, entry)  # before torch is imported: what is missing is said at once
-    from copywriter import weights
+    from copywriter.fetching import published_weights, stored_weights
 
     allow_pickle = isinstance(entry, sources.Hub) and entry.pickle
-    model, tokenizer = weights.read_gguf(place) if place.is_file() else weights.read_folder(place, allow_pickle)
+    if place.is_file():
+        model, tokenizer = published_weights.read_gguf(place)
+    else:
+        model, tokenizer = published_weights.read_folder(place, allow_pickle)
     with canonical.new_folder(folder) as aside:
-        end = weights.write(model, tokenizer, aside)
+        end = stored_weights.write(model, tokenizer, aside)
         pin = {
             "model": name,
             "source": entry.model_dump(mode="json", exclude_none=True, exclude={"licence"}),

@@ -31,7 +31,8 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from copywriter import canonical, paths, sources, weights
+from copywriter import canonical, paths, sources
+from copywriter.fetching import published_weights, stored_weights
 from copywriter.stage import UserError
 from stages import fetch_model
 from tests.conftest import served
@@ -278,7 +279,7 @@ def test_a_tokenizer_that_reads_back_otherwise_is_refused(published: Path, check
 def test_the_token_after_an_assistants_turn_is_found(published: Path, template: str | None, end: str) -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(published)
     tokenizer.chat_template = template
-    assert weights.end_of_turn(tokenizer, 500) == end
+    assert stored_weights.end_of_turn(tokenizer, 500) == end
 
 
 @pytest.mark.parametrize("eos", [None, "<|never trained|>"])
@@ -441,7 +442,7 @@ def test_a_gguf_file_becomes_models_base(published: Path, checkout: Path, pre: s
 
 def test_smollm_numbers_are_read_digit_by_digit(published: Path, checkout: Path) -> None:
     write_gguf(published, checkout / "tiny.gguf")
-    _, read = weights.read_gguf(checkout / "tiny.gguf")
+    _, read = published_weights.read_gguf(checkout / "tiny.gguf")
     tokens = read.tokenize("0123456789 litres")
     assert tokens[:10] == list("0123456789")
 

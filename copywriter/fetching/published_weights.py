@@ -1,4 +1,4 @@
-"""Published weights -> models/base in one form: safetensors in bfloat16, a fast tokenizer, configs without versions."""
+"""Published weights, a folder or a GGUF file, as a model and its tokenizer; no pickle unless it is asked for."""
 
 import io
 import json
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from gguf import GGUFReader
 from safetensors import SafetensorError
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -20,7 +19,6 @@ from transformers import (
     AutoTokenizer,
     Gemma3ForCausalLM,
     Gemma3ForConditionalGeneration,
-    GenerationConfig,
     GgufConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -28,12 +26,9 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
-from copywriter import canonical
 from copywriter.stage import UserError
 
-UNREADABLE = (OSError, ValueError, ImportError, SafetensorError, pickle.UnpicklingError)
-VOLATILE = ("transformers_version", "_name_or_path", "_model_name_or_path", "_from_model_config", "auto_map")
-PROBE = "User's 3 Piece  Set, 12.5\" x 40 cm\n\n100% cotton – “best” <b>price</b>: £9.99…"
+_UNREADABLE = (OSError, ValueError, ImportError, SafetensorError, pickle.UnpicklingError)
 
 
 def read_folder(folder: Path, allow_pickle: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -53,7 +48,7 @@ def read_folder(folder: Path, allow_pickle: bool) -> tuple[PreTrainedModel, PreT
         )
         tokenizer = _read_tokenizer(folder)
         _check_whole(report)
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"{folder} cannot be read as a model: {_first_sentence(error)}; a whole one needs config.json, "
             "model.safetensors and tokenizer.json of a kind that transformers knows"
@@ -75,66 +70,9 @@ def read_gguf(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
                 model, report = loader.from_pretrained(alone, **place, **dense, dtype=torch.bfloat16)
             tokenizer: Any = _smollm_tokenizer(file) or AutoTokenizer.from_pretrained(alone, **place)
             _check_whole(report)
-        except UNREADABLE as error:
+        except _UNREADABLE as error:
             raise UserError(f"{file} cannot be read as a GGUF model: {_first_sentence(error)}; name another") from None
     return model, tokenizer
-
-
-def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> str:
-    """Fills `folder` with weights, configs and tokenizer; the token that ends a turn.
-
-    The configs keep what a reader needs and no more: library versions, paths and sampling defaults would make equal
-    weights differ between machines, and decoding is params.yaml's.
-    """
-    embeddings: Any = model.get_input_embeddings()
-    end = end_of_turn(tokenizer, embeddings.num_embeddings)
-    backend = tokenizer.backend_tokenizer
-    named = {"bos_token": tokenizer.bos_token, "eos_token": end, "pad_token": end, "unk_token": tokenizer.unk_token}
-    named = {name: str(token) for name, token in named.items() if token}
-    ids = {f"{name}_id": backend.token_to_id(token) for name, token in named.items() if name != "unk_token"}
-
-    model.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
-    model.save_pretrained(folder, max_shard_size="1000GB")
-    canonical.rewrite_json(folder / "config.json", drop=VOLATILE, change=ids)
-    canonical.write_json(folder / "generation_config.json", ids)
-
-    backend.no_truncation()
-    backend.no_padding()
-    backend.save(str(folder / "tokenizer.json"))
-    special = [token.content for _, token in sorted(tokenizer.added_tokens_decoder.items()) if token.special]
-    canonical.write_json(
-        folder / "tokenizer_config.json",
-        {
-            **named,
-            "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json as it is: other classes build parts anew
-            "extra_special_tokens": [token for token in special if token not in named.values()],
-            "clean_up_tokenization_spaces": False,  # what the model wrote is what is shown
-        },
-    )
-    if tokenizer.chat_template:
-        (folder / "chat_template.jinja").write_text(tokenizer.get_chat_template(), encoding="utf-8")
-    _check_tokenizer(folder, tokenizer, end)
-    return end
-
-
-def end_of_turn(tokenizer: PreTrainedTokenizerFast, embeddings: int) -> str:
-    """The special token that the chat template puts after an assistant's turn; the tokenizer's own end without one.
-
-    UserError when there is none, or the model has no embedding for it.
-    """
-    end = tokenizer.eos_token
-    if tokenizer.chat_template:
-        turn = [{"role": "user", "content": "A question"}, {"role": "assistant", "content": "An answer"}]
-        after = str(tokenizer.apply_chat_template(turn, tokenize=False)).rpartition("An answer")[2].lstrip()
-        tokens = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
-        end = max((token for token in tokens if after.startswith(token)), key=len, default=end)
-    number = tokenizer.backend_tokenizer.token_to_id(str(end)) if end else None
-    if number is None or number >= embeddings:
-        raise UserError(
-            f"the model has no token that ends a text (its eos_token is {end!r}), so nothing can stop a description; "
-            "set eos_token in its tokenizer_config.json, or name another model"
-        )
-    return str(end)
 
 
 def _loader(config: Any, folder: Path) -> Any:
@@ -200,16 +138,6 @@ def _smollm_tokenizer(file: Path) -> PreTrainedTokenizerFast | None:
         chat_template=template and template.contents(),
         **{name: tokens[field.contents()] for name, field in ids.items() if field is not None},
     )
-
-
-def _check_tokenizer(folder: Path, published: PreTrainedTokenizerFast, end: str) -> None:
-    # As copywriter/model.py reads it: for some models transformers builds a tokenizer of its own from the file.
-    stored = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if stored.eos_token != end or stored(PROBE)["input_ids"] != published(PROBE)["input_ids"]:
-        raise UserError(
-            f"transformers {transformers.__version__} reads the stored tokenizer otherwise than the published one, "
-            f"as a {type(stored).__name__}; name another model"
-        )
 
 
 def _first_sentence(error: BaseException) -> str:
