@@ -148,8 +148,9 @@ def read_table(path: Path, command: str) -> list[dict[str, str]]:
 
 
 def read_history(path: Path) -> History:
-    """The rows of a training history; none when nothing was trained."""
-    return [{key: float(value) for key, value in row.items()} for row in read_table(path, "dvc repro train_qlora")]
+    """The rows of a training history, without their empty cells; none when nothing was trained."""
+    rows = read_table(path, "dvc repro train_qlora")
+    return [{key: float(value) for key, value in row.items() if value} for row in rows]
 
 
 def run(given: params.Params) -> str:

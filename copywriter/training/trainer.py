@@ -1,5 +1,6 @@
 """The trainer: TRL's SFTTrainer around a step of our own, and a validation loss over all tokens."""
 
+import math
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -219,6 +220,12 @@ class QloraTrainer(SFTTrainer):
     ) -> torch.Tensor:
         tokens = torch.stack([batch["targets"].ne(loss.IGNORED).sum() for batch in batch_samples]).sum()
         return cast(torch.Tensor, self.accelerator.reduce(tokens.to(device, non_blocking=True)))
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """As always; where a step was left out because its gradients overflowed fp16, their norm is None."""
+        if not math.isfinite(logs.get("grad_norm") or 0.0):
+            logs["grad_norm"] = None
+        super().log(logs, start_time)
 
     def floating_point_ops(self, inputs: object) -> int:
         """Not counted: the trainer would walk through all weights for it in every step."""

@@ -1,4 +1,4 @@
-"""What a run does beside its steps: epochs told to the data order, states kept, a stop for NaN or on request."""
+"""What a run does beside its steps: the order is told its epoch, states are kept, NaN or a request end it."""
 
 from typing import Any
 
@@ -62,9 +62,10 @@ class Watch(TrainerCallback):
             control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Raises UserError when the logged loss is no number, before state is overwritten."""
+        """Raises UserError when the logged loss is no number, or no step is taken, before state is overwritten."""
         if "loss" in (logs or {}):
             self.refuse_nan()
+            self._refuse_overflow()
 
     def note(self, loss: torch.Tensor) -> None:
         """Adds a micro-batch's share to the loss of the step, without waiting for the device."""
@@ -97,6 +98,15 @@ class Watch(TrainerCallback):
             f"the loss is no longer a number from step {done[0] + 1:,} on; lower learning_rate, or look at its rows "
             f"{named} of {paths.TRAIN} (counted from 0); the last good state is {kept}"
         )
+
+    def _refuse_overflow(self) -> None:
+        """Every step whose gradients overflow fp16 is left out and halves the scale of the loss: from 65,536 on."""
+        scaler = getattr(self._training.accelerator, "scaler", None)
+        if scaler is not None and scaler.get_scale() < 1:
+            raise UserError(
+                "the gradients overflow in fp16 however small the loss is scaled, so no step is taken; set precision: "
+                "fp32, or use a card with bf16"
+            )
 
     def _agree(self) -> None:
         """Stops all processes at one step when one of them was asked to stop."""
