@@ -1,0 +1,112 @@
+"""Seconds from `dvc repro train_qlora` to the first optimizer step, and where they go: `python -m benchmarks.start`.
+
+Run in a checkout with data/ and models/base. Cold: nothing is kept of an earlier run, neither tokenised rows nor
+compilations. Warm: the same once more, with what the cold run left under runs/.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks import trial
+from benchmarks.tiny import ROOT
+from copywriter import params, paths, stage
+from copywriter.stage import UserError
+
+TARGETS = {"cold": 90.0, "warm": 30.0}  # seconds
+WITH_DVC = importlib.util.find_spec("dvc") is not None  # else the stage alone is timed, and said
+_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "DVC_ROOT")  # the user's own would be warm already
+
+
+def room(folder: Path, changes: dict[str, Any]) -> None:
+    """Makes `folder` a checkout of its own: this code, the data and the base model, and the stage as DVC knows it."""
+    for name in ("benchmarks", "copywriter", "stages"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (paths.TRAIN, paths.VALIDATION):
+        _take(str(stage.existing(path, "dvc repro split")), folder / path)
+    shutil.copytree(stage.existing(paths.BASE, "dvc repro fetch_model"), folder / paths.BASE, copy_function=_take)
+    given = trial.changed(params.load(), changes)
+    (folder / "params.yaml").write_text(yaml.safe_dump(given.model_dump()))
+    if WITH_DVC:
+        for words in (("init", "-q", "--no-scm"), ("config", "core.analytics", "false")):
+            subprocess.run([sys.executable, "-m", "dvc", *words], cwd=folder, check=True)
+
+
+def _take(source: str, target: str | Path) -> None:
+    """A file, by a second name where the disk allows it."""
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(Path(source).resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """One GPU, as every stage is timed on; what runs keep lies under `folder`, nothing of the user's is warm."""
+    kept = {key: value for key, value in os.environ.items() if key not in _CACHES}
+    return {"CUDA_VISIBLE_DEVICES": "0", **kept, "COPYWRITER_RUNS": str(folder / "runs")}
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Seconds by part, from the command to the first step; SystemExit with what was printed when there is none."""
+    result, log = folder / "seconds.json", folder / "log"
+    result.unlink(missing_ok=True)
+    given = environment(folder)
+    begun = time.time()
+    command = [sys.executable, "-m", "benchmarks.marks", str(begun), str(result)]
+    if WITH_DVC:
+        entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train_qlora"]
+        outs = [one if isinstance(one, str) else next(iter(one)) for one in entry["outs"]]
+        pipeline = {"stages": {"train_qlora": {**entry, "cmd": shlex.join(command), "outs": outs}}}
+        (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline))
+        command = [sys.executable, "-m", "dvc", "repro", "train_qlora"]
+    with log.open("w") as out:
+        code = subprocess.run(command, cwd=folder, env=given, stdout=out, stderr=out).returncode
+    if not result.exists():
+        raise SystemExit(f"benchmarks.start: exit code {code} before the first step:\n{log.read_text()}")
+    found: dict[str, float] = json.loads(result.read_text())
+    return found
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """Seconds of each part by run, the longest part of the first run first, and their sums."""
+    names: set[str] = set().union(*found.values())
+    parts = sorted(([one.get(name, 0.0) for one in found.values()], name) for name in names)
+    rows = [(name, seconds) for seconds, name in reversed(parts) if max(seconds) >= 0.05]
+    rows.append(("**in all**", [sum(one.values()) for one in found.values()]))
+    rows.append(("target", [TARGETS[name] for name in found]))
+    lines = [f"| {name} | {' | '.join(f'{one:.1f}' for one in seconds)} |" for name, seconds in rows]
+    return "\n".join([f"| part | {' | '.join(found)} |", "| --- |" + " --- |" * len(found), *lines])
+
+
+def main() -> None:
+    """Wires the runs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to params.yaml")
+    options = parser.parse_args()
+    changes = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in options.set)}
+    with tempfile.TemporaryDirectory(prefix="copywriter-start-") as scratch:
+        folder = Path(scratch)
+        try:
+            room(folder, changes)
+        except UserError as error:
+            sys.exit(f"benchmarks.start: {error}")
+        found = {name: measure(folder) for name in TARGETS}
+        said = [line for line in (folder / "log").read_text().splitlines() if line.startswith("train_qlora: a step is")]
+    how = "dvc repro" if WITH_DVC else "without DVC, which is not installed"
+    print("\n".join([f"{params.load().model}, {how}; {' '.join(said)}", table(found)]))
+
+
+if __name__ == "__main__":
+    main()
