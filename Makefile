@@ -1,13 +1,14 @@
 # make demo    the whole pipeline on a small share of the embedded catalogue, without a GPU, in minutes
 # make repro   the experiment of params.yaml, on a CUDA machine
 # make compare  base and tuned side by side, from two revisions
+# make gpu-run HOST=me@host   the same on another machine's GPU, over ssh; ARGS='--commit base tuned' (docs/gpu-run.md)
 # make test    all tests;  make check   ruff and mypy;  make lock   dvc.lock against code and params
 # make golden  the data stages and the base model from nothing: the hashes of dvc.lock
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # make servers  sshd and nginx from the system's packages, for the tests of remotes (Debian, as root)
-.PHONY: servers demo repro compare test check lock golden
+.PHONY: servers demo repro gpu-run compare test check lock golden
 .DEFAULT_GOAL := demo
 
 .venv/ready: requirements.txt constraints.txt
@@ -26,6 +27,10 @@ demo: .venv/ready
 repro: .venv/ready
 	python -m tools.outlook
 	dvc repro
+
+gpu-run: .venv/ready
+	@test -n "$(HOST)" || { echo "gpu-run: which host? make gpu-run HOST=me@host"; exit 1; }
+	python -m tools.gpu_run ssh $(HOST) $(ARGS)
 
 compare: .venv/ready
 	python -m tools.compare

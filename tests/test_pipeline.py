@@ -167,7 +167,7 @@ def test_a_remote_folder_takes_the_adapter_and_gives_it_back(checkout: Checkout,
     checkout.dvc("push", "models/adapter")
     clone = tmp_path / "clone"
     checkout.run("git", "clone", "-q", str(checkout.folder), str(clone))
-    shutil.copytree(checkout.folder / "adapters", clone / "adapters")
+    shutil.copytree(checkout.folder / "adapters", clone / "adapters", dirs_exist_ok=True)
     checkout.run(sys.executable, "-m", "dvc", "--cd", str(clone), "pull", "models/adapter")
     assert canonical.folder_hashes(clone / "models/adapter") == canonical.folder_hashes(
         checkout.folder / "models/adapter"

@@ -1,0 +1,29 @@
+"""Git and DVC as commands of this interpreter: their answers, and a sentence when they fail."""
+
+import subprocess
+import sys
+
+from copywriter.stage import UserError
+
+DVC = [sys.executable, "-m", "dvc"]
+
+
+def git(*words: str) -> str:
+    """What Git answers; UserError when it fails."""
+    done = subprocess.run(["git", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"git {words[0]} failed: {' '.join(done.stderr.split())}")
+    return done.stdout.strip()
+
+
+def dvc(*words: str) -> None:
+    """Runs DVC with its messages shown; UserError when it fails."""
+    if code := subprocess.run([*DVC, *words]).returncode:
+        raise UserError(f"'dvc {' '.join(words)}' ended with {code}; its messages stand above")
+
+
+def clean_tree(cure: str) -> None:
+    """UserError, with the cure, when Git sees a change or a file that it does not track."""
+    if changed := git("status", "--porcelain").splitlines():
+        names = ", ".join(line[2:].strip() for line in changed[:5]) + (", ..." if len(changed) > 5 else "")
+        raise UserError(f"not committed: {names}; {cure}")

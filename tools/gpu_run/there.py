@@ -1,0 +1,133 @@
+"""On the host: the base model, checked against dvc.lock; the experiments; what they made, in one archive."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from copywriter import canonical, paths
+from copywriter.stage import UserError
+from tools import lock
+from tools.gpu_run import archive, objects, pipeline
+from tools.gpu_run.commands import DVC, dvc, git
+
+RECORD = "gpu_run.json"  # under runs/: what took how long, on which machine
+
+
+def run(folder: Path, to: Path, part_size: int | None) -> str:
+    """Runs what start.sh has checked out; the summary. Experiments that an earlier call finished are not run again."""
+    plan = json.loads((folder / "plan.json").read_text())
+    if (here := git("rev-parse", "HEAD")) != plan["commit"]:
+        raise UserError(f"this checkout is at {here[:10]}, and {plan['commit'][:10]} was packed; run start.sh again")
+    with tempfile.TemporaryDirectory() as shims:
+        _python_in_path(Path(shims))
+        prepare(folder)
+        for name, settings in plan["experiments"]:
+            experiment(name, settings, plan["commit"])
+        files = pack(to, plan, part_size)
+    names = ", ".join(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)" for file in files)
+    return f"{names}; at home: python -m tools.gpu_run home {to.name}"
+
+
+def _python_in_path(folder: Path) -> None:
+    """dvc.yaml's commands say `python`: makes that this interpreter, also where the host has only python3."""
+    shim = folder / "python"
+    shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    shim.chmod(0o755)
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def prepare(folder: Path) -> None:
+    """Data and base model as they were at home; UserError when the base model differs or DVC would make data anew."""
+    if subprocess.run(["git", "config", "user.email"], capture_output=True).returncode:  # DVC commits experiments
+        git("config", "user.name", "gpu-run")
+        git("config", "user.email", "gpu-run@localhost")
+    git("reset", "-q", "--hard")
+    cache = objects.store()
+    objects.take(objects.verified(folder / "objects"), folder / "objects", cache)
+    locked = pipeline.hashes(paths.LOCK.read_text())
+    base = paths.BASE.as_posix()
+    dvc("checkout", "-q", "-f", *pipeline.carried())
+    if not objects.missing([locked[base]], [cache]):
+        dvc("checkout", "-q", "-f", base)
+    dvc("repro", "-q", "-s", pipeline.BASE)
+    if (found := pipeline.hashes(paths.LOCK.read_text())[base]) != locked[base]:
+        raise UserError(
+            f"this host makes {base} {found}, and dvc.lock has {locked[base]}: its transformers or torch write other "
+            "bytes; pack with --with-base"
+        )
+    git("reset", "-q", "--hard")
+    # One by one, without fetch: a shop's own file, and all before the split, stays at home.
+    dry = [*DVC, "repro", "--dry", "--allow-missing", "-s", *sorted(pipeline.HERE - {"fetch"})]
+    done = subprocess.run(dry, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"dvc repro --dry failed: {' '.join(done.stderr.split())}")
+    if found := lock.stale(done.stdout):
+        raise UserError(
+            f"DVC would run {', '.join(found)} here, and other library versions make other bytes; pack again at home"
+        )
+
+
+def reference(name: str, commit: str) -> str | None:
+    """The experiment's Git reference, or None when it was not run on `commit`."""
+    ref = f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
+    return ref if git("for-each-ref", ref) else None
+
+
+def experiment(name: str, settings: list[str], commit: str) -> None:
+    """Runs one experiment as DVC does, training and what follows alone; notes its times in runs/."""
+    if reference(name, commit):
+        print(f"gpu_run: {name} was run before", file=sys.stderr)
+        return
+    git("reset", "-q", "--hard", commit)
+    git("clean", "-q", "-f", "-d")  # metrics that the experiment before wrote and this commit has not
+    (paths.RUNS / "timings.json").unlink(missing_ok=True)
+    started = time.perf_counter()
+    changes = [word for setting in settings for word in ("-S", setting)]
+    dvc("exp", "run", "-n", name, *changes, "--downstream", *pipeline.FIRST_THERE)
+    seconds = time.perf_counter() - started
+    if not reference(name, commit):
+        raise UserError(f"DVC kept no experiment {name}; its messages stand above")
+    timings = json.loads((paths.RUNS / "timings.json").read_text())
+    record = _record() | {name: {"seconds": round(seconds, 2), "stages": timings, "machine": _machine()}}
+    canonical.write_json(paths.RUNS / RECORD, record)
+    print(f"gpu_run: {told(name, record[name])}", file=sys.stderr, flush=True)
+
+
+def told(name: str, record: dict[str, Any]) -> str:
+    """How long an experiment took, in words."""
+    stages = ", ".join(f"{stage} {entry['seconds']:.1f} s" for stage, entry in record["stages"].items())
+    return f"{name}: {record['seconds']:.1f} s from start to report ({stages})"
+
+
+def _record() -> dict[str, Any]:
+    file = paths.RUNS / RECORD
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
+def _machine() -> dict[str, str]:
+    """Versions and processor of the last training."""
+    notes = sorted(paths.RUNS.glob("train/*/machine.json"), key=lambda file: file.stat().st_mtime)
+    found: dict[str, str] = json.loads(notes[-1].read_text()) if notes else {}
+    return found
+
+
+def pack(to: Path, plan: dict[str, Any], part_size: int | None) -> list[Path]:
+    """Writes the archive that goes home: the experiments' commits, their objects, their times."""
+    names = [name for name, _ in plan["experiments"]]
+    with tempfile.TemporaryDirectory() as aside:
+        out = Path(aside)
+        refs = [f"refs/exps/{plan['commit'][:2]}/{plan['commit'][2:]}/{name}" for name in names]
+        git("bundle", "create", "-q", str(out / "experiments.bundle"), *refs, f"^{plan['commit']}")
+        for ref in refs:
+            locked = pipeline.hashes(git("show", f"{ref}:{paths.LOCK}"))
+            objects.copy([locked[path] for path in pipeline.brought()], objects.store(), out / "objects")
+        record = {name: entry for name, entry in _record().items() if name in names}
+        canonical.write_json(out / "plan.json", plan | {"record": record})
+        return archive.write(to, out, part_size)
