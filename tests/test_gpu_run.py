@@ -173,14 +173,14 @@ def refused(trip: Trip, tmp_path: Path, bad: Path) -> str:
     return said
 
 
-def test_home_commits_on_the_packed_commit_alone_and_with_a_clean_tree(trip: Trip, tmp_path: Path) -> None:
+def test_home_wants_the_packed_commit_and_a_clean_tree(trip: Trip, tmp_path: Path) -> None:
     ours = trip.fresh(tmp_path / "ours")
     (ours.folder / "note").write_text("mine")
     for command in (["home", str(trip.back), "--commit", "base"], ["pack", str(tmp_path / "run.tgz")]):
         assert "not committed: note" in ours.fails(*GPU_RUN, *command)
     ours.git("add", "-A")
     ours.git("commit", "-qm", "another")
-    assert "git switch -c gpu-run" in ours.fails(*GPU_RUN, "home", str(trip.back), "--commit", "base")
+    assert "git switch -c gpu-run" in ours.fails(*GPU_RUN, "home", str(trip.back))
 
 
 def test_another_base_model_there_stops_before_training(trip: Trip, tmp_path: Path, tiny_base: Path) -> None:

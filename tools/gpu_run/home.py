@@ -26,7 +26,7 @@ def run(file: Path, commits: list[str]) -> str:
         experiments = dict(plan["experiments"])
         if unknown := [one for one in commits if one not in experiments]:
             raise UserError(f"{file} has no experiment {unknown[0]}; it has {', '.join(experiments)}")
-        if commits and git("rev-parse", "HEAD") != plan["commit"]:
+        if git("rev-parse", "HEAD") != plan["commit"]:
             raise UserError(
                 f"the run was packed at {plan['commit'][:10]}, and HEAD is another commit; "
                 f"'git switch -c gpu-run {plan['commit'][:10]}' and call again"

@@ -14,7 +14,7 @@ def run(host: str, folder: str, python: str, given: list[str], with_base: bool, 
     """Packs, carries, runs and takes over; the summary. `SSH` in the environment: the command, with its options."""
     with tempfile.TemporaryDirectory() as aside:
         out, back = Path(aside) / "run.tgz", Path(aside) / "home.tgz"
-        print(packing.run(out, given, with_base, None), flush=True)
+        packing.run(out, given, with_base, None)
         there = shlex.quote(folder)
         with out.open("rb") as stream:
             _ssh(host, f"mkdir -p {there} && cd {there} && rm -rf objects && tar xzf -", stdin=stream)
