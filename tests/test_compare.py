@@ -87,6 +87,16 @@ def test_the_same_seed_gives_the_same_digits() -> None:
     assert significance.intervals(before, 1) == significance.intervals(before, 1)
 
 
+@pytest.mark.parametrize("at_once", [1, 10, 333])
+def test_the_digits_do_not_depend_on_how_many_resamples_are_drawn_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = (table(np.random.default_rng(of).uniform(0, 100, 7)) for of in (1, 2))
+    expected = significance.compare(before, after, 1, 200)
+    monkeypatch.setattr(significance, "_AT_ONCE", at_once)
+    assert significance.compare(before, after, 1, 200) == expected
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_sides_of_different_length_cannot_be_compared(count: int) -> None:
     with pytest.raises(UserError, match="cannot be compared; run 'dvc repro evaluate baseline'"):
