@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from copywriter import device, model
+from copywriter import device, model, paths
 from copywriter.evaluation import likelihood
 from stages import evaluate, train_qlora
 from tests.test_evaluate import ROWS, alone, outputs
@@ -41,3 +41,15 @@ def test_an_untrained_adapter_scores_as_the_base_and_scoring_again_loads_no_mode
     monkeypatch.setattr(model, "load_dense", lambda *_: pytest.fail("the model was loaded"))
     evaluate.run("base", p)
     assert outputs("base") == outputs("tuned")
+
+
+def test_a_killed_evaluation_goes_on_to_the_same_bytes(room: Path) -> None:
+    p = prepare(room, decoding__batch_size=4)
+    evaluate.run("base", p)
+    whole = outputs("base")
+    (file,) = (paths.RUNS / "predictions").iterdir()
+    lines = file.read_bytes().splitlines(keepends=True)
+    for there in (1, 4, 7, 11):  # of twelve rows; an empty line begins the file
+        file.write_bytes(b"".join(lines[: 1 + there]) + b'{"row": 3, "te')
+        evaluate.run("base", p)
+        assert outputs("base") == whole
