@@ -12,6 +12,7 @@ from copywriter.stage import UserError
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^\w[^/\\]*$")]
 Member = Annotated[str, Field(pattern=r"[^/\\]$")]
+Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # a commit: branches and tags move
 
 
@@ -73,11 +74,12 @@ class Wheel(params.Section):
     member: Member
     sha256: Sha256
     licence: str
+    hub_name: Repository | None = None  # its name on the hub, which the model card links to; nothing is fetched by it
 
 
 class Hub(params.Section):
     kind: Literal["hub"]
-    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    repo: Repository
     revision: Revision
     gated: bool = False
     pickle: bool = False
@@ -88,6 +90,7 @@ class Folder(params.Section):
     kind: Literal["folder"]
     path: Path
     licence: str
+    hub_name: Repository | None = None
 
 
 class Gguf(params.Section):
@@ -99,6 +102,7 @@ class Gguf(params.Section):
     gated: bool = False
     sha256: Sha256 | None = None
     licence: str
+    hub_name: Repository | None = None
 
     @model_validator(mode="after")
     def _has_one_place(self) -> "Gguf":
@@ -135,3 +139,8 @@ def model(name: str) -> Wheel | Hub | Folder | Gguf:
     if name not in entries:
         raise UserError(f"model {name!r} is not in sources.yaml, which has {', '.join(sorted(entries))}")
     return entries[name]
+
+
+def hub_name(entry: Model) -> str | None:
+    """The model's name on the hub: the repository that it came from, or what its entry says."""
+    return entry.repo if isinstance(entry, Hub) else entry.hub_name

@@ -41,7 +41,7 @@ def fetch_model(name: str, entry: Entry, folder: Path) -> str:
         end = stored_weights.write(model, tokenizer, aside)
         pin = {
             "model": name,
-            "source": entry.model_dump(mode="json", exclude_none=True, exclude={"licence"}),
+            "source": entry.model_dump(mode="json", exclude_none=True, exclude={"licence", "hub_name"}),
             "licence": entry.licence,
             "files": canonical.folder_hashes(aside),
         }
