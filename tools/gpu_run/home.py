@@ -100,7 +100,7 @@ def relaid(before: str, after: str) -> str:
     return text if yaml.safe_load(text) == yaml.safe_load(after) else after
 
 
-def _values(node: yaml.Node, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], yaml.Node]]:
+def _values(node: yaml.Node | None, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], yaml.Node]]:
     """Scalars, and lists written between brackets, by where they stand."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -108,7 +108,7 @@ def _values(node: yaml.Node, path: tuple[object, ...] = ()) -> Iterator[tuple[tu
     elif isinstance(node, yaml.SequenceNode) and not node.flow_style:
         for number, value in enumerate(node.value):
             yield from _values(value, (*path, number))
-    else:
+    elif node:
         yield path, node
 
 

@@ -20,6 +20,8 @@ START = """#!/bin/sh
 # PYTHON: the host's interpreter with the requirements, python3 without it.
 set -e
 cd "$(dirname "$0")"
+exec 9>lock # held until the run ends, also when the connection that began it is gone
+flock -n 9 || { echo "a run works in this folder still; type the same command again when it has ended" >&2; exit 1; }
 git init -q checkout
 git -C checkout fetch -q ../repository.bundle HEAD
 git -C checkout -c advice.detachedHead=false checkout -q -f FETCH_HEAD

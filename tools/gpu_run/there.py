@@ -67,9 +67,9 @@ def prepare(folder: Path) -> None:
     done = subprocess.run(dry, capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"dvc repro --dry failed: {' '.join(done.stderr.split())}")
-    if found := lock.stale(done.stdout):
+    if stale := lock.stale(done.stdout):
         raise UserError(
-            f"DVC would run {', '.join(found)} here, and other library versions make other bytes; pack again at home"
+            f"DVC would run {', '.join(stale)} here, and other library versions make other bytes; pack again at home"
         )
 
 
