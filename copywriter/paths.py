@@ -19,6 +19,7 @@ TEST = Path("data/test.parquet")
 
 BASE = Path("models/base")
 ADAPTER = Path("models/adapter")
+RECEIPT = ADAPTER / "receipt.json"
 
 CLEAN_COUNTS = Path("metrics/clean_counts.json")
 SPLIT_COUNTS = Path("metrics/split_counts.json")
@@ -32,6 +33,7 @@ SLICES = Path("metrics/slices.json")
 SCORE_BARS = Path("metrics/score_bars.csv")
 REPORT = Path("metrics/report.md")
 REPORT_PAGE = Path("metrics/report.html")
+MODEL_CARD = Path("metrics/model_card.md")
 
 # Scratch that outlives a run: checkpoints, TensorBoard, timings. DVC sets DVC_ROOT to the repository that the user
 # stands in, also for queued and --temp experiments, which run in a folder of their own.

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from copywriter import paths, records
-from copywriter.evaluation import charts, markdown, statistics
+from copywriter import paths, prompt, records
+from copywriter.evaluation import charts, markdown, statistics, summary
 from copywriter.evaluation import page as page_file
 from copywriter.evaluation import predictions as predictions_file
 from copywriter.evaluation.predictions import Prediction
@@ -64,7 +64,11 @@ SCORES = {
     "nll": 3.8321,
     "stopped": 0.25,
     "length_ratio": 2.5,
+    "repeated_4grams": 0.625,
+    "memorised_8grams": 0.004,
     "invented_facts": 0.5,
+    "invented_texts": 0.375,
+    "unconfirmed_facts": 0.0625,
 }
 OF_A_MODEL = ("nll", "stopped")
 SAID = {"signatures": ["BLEU|tok:13a"], "decoding": ["max_new_tokens:450"], "scored": ["the 4bit weights"]}
@@ -74,7 +78,7 @@ def scores(**values: float) -> dict[str, Any]:
     return SCORES | SAID | {"rows": 40} | values
 
 
-BASE, TUNED = scores(), scores(bleu=1.3811, rouge2=1.1, stopped=0.9)
+BASE, TUNED = scores(), scores(bleu=1.3811, rouge2=1.1, stopped=0.9, invented_texts=0.45)
 NEAREST = {name: value for name, value in scores(bleu=15.04).items() if name not in (*OF_A_MODEL, "decoding", "scored")}
 OUTCOMES = {"bleu": "better", "rouge2": "worse", "stopped": "better"}
 
@@ -111,6 +115,20 @@ SLICE = {
 }
 
 
+RECEIPT: dict[str, Any] = {
+    "base": {"model": "smollm2-135m", "sha256": "5" * 64},
+    "files": {"adapter_model.safetensors": "a" * 64},
+    "fingerprint": "4b12bf2e9680b1a0",
+    "rows": 9000,
+    "cut_rows": 123,
+    "tokens_per_epoch": 1234567,
+    "steps": 1125,
+    "processes": 1,
+    "losses": {"10": 3.8321, "1125": 3.1342},
+    "validation_losses": {"500": 3.5, "1125": 3.25},
+}
+
+
 def write(path: Path, value: object) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
@@ -126,9 +144,13 @@ def predictions(variant: str, count: int = 40) -> list[Prediction]:
 
 
 @pytest.fixture(autouse=True)
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with all that the report reads, 40 test titles."""
     monkeypatch.chdir(tmp_path)
+    paths.ADAPTER.mkdir(parents=True)
+    for file in prompt.tokenizer_files(tiny_base):
+        shutil.copy(file, paths.ADAPTER)
+    write(paths.RECEIPT, RECEIPT)
     for name in ("params.yaml", "sources.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     dropped = {"not a JSON object": 7, "no description": 1993, "duplicate title": 0}
@@ -167,6 +189,8 @@ def write_texts(made: Callable[[str], list[Prediction]]) -> None:
 
 
 def page(**changes: Any) -> str:
+    if "model" in changes:
+        write(paths.RECEIPT, RECEIPT | {"base": {"model": changes["model"], "sha256": "5" * 64}})
     report.run(changed(sample__size=10000, **changes))
     return paths.REPORT.read_text(encoding="utf-8")
 
@@ -268,7 +292,7 @@ def test_a_run_too_short_for_a_line_of_history() -> None:
 
 def test_a_long_curve_is_thinned() -> None:
     table = page().split("| validation loss |\n| ---: | ---: | ---: |\n")[1].split("\n\n")[0].splitlines()
-    assert len(table) == report.CURVE_ROWS
+    assert len(table) == summary.CURVE_ROWS
     assert (table[0], table[-1]) == ("| 25 | 0.02 | 3.9778 |", "| 1,125 | 1.00 | 3.0000 |")
 
 
@@ -291,6 +315,7 @@ CONTRADICTIONS: dict[str, tuple[Path, Callable[[dict[str, Any]], Any], str]] = {
     "signatures": (paths.scores("tuned"), lambda it: it | {"signatures": []}, "their signatures differ"),
     "decoding": (paths.scores("base"), lambda it: it | {"decoding": ["x:1"]}, "their decoding differ"),
     "comparison": (paths.scores("nearest"), lambda it: it | {"bleu": 15.05}, "of other scores than nearest's bleu"),
+    "receipt": (paths.RECEIPT, lambda it: it | {"base": {"model": "other"}}, "was trained on other, but params.yaml"),
 }
 
 
@@ -446,7 +471,8 @@ def test_params_and_sources_cannot_become_markup() -> None:
     paths.SOURCES.write_text(paths.SOURCES.read_text() + entry)
     assert html(model="bad").count("<script>") == 1
     write(paths.CLEAN_COUNTS, json.loads(paths.CLEAN_COUNTS.read_text()) | {"dropped": {"<b>": 2000}})
-    assert "<b>:" not in html() and "<th>&lt;b&gt;</th>" in html()
+    text = html(model="bad")
+    assert "<b>:" not in text and "<th>&lt;b&gt;</th>" in text
 
 
 def test_a_browser_shows_the_first_rows_of_many_and_runs_nothing_of_theirs() -> None:

@@ -1,0 +1,39 @@
+"""Templates -> pages. Every text in one is escaped for its format, unless something of ours made it that format's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from copywriter.evaluation import markdown
+from copywriter.evaluation.verdict import number
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "code": lambda text: Markup(f"`{text.replace('`', chr(39))}`"),
+    "count": lambda value: f"{value:,}",
+    "diff": markdown.diff,
+    "fixed": lambda value, digits=2: f"{value:.{digits}f}",
+    "percent": lambda share: f"{share:.1%}",
+    "quote": markdown.quote,
+    "score": lambda value, name, signed=False: number(name, value, signed),
+    "shorten": markdown.shorten,
+}
+
+
+def render(template: Path, **values: Any) -> str:
+    """The page, Markdown where the template's name ends in .md.j2, else HTML; a name without a value raises."""
+    as_markdown = template.name.endswith(".md.j2")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=not as_markdown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    if as_markdown:
+        environment.finalize = lambda value: value if isinstance(value, Markup) else markdown.escape(str(value))
+    environment.filters.update(FILTERS)
+    return environment.get_template(template.name).render(**values)
