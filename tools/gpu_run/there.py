@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,18 +11,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from copywriter import canonical, paths
+from copywriter import canonical, paths, stage
 from copywriter.stage import UserError
 from tools import lock
 from tools.gpu_run import archive, objects, pipeline
 from tools.gpu_run.commands import DVC, dvc, git
 
 RECORD = "gpu_run.json"  # under runs/: what took how long, on which machine
+_FAILED = re.compile(r"failed to reproduce '([^']+)'")
 
 
 def run(folder: Path, to: Path, part_size: int | None) -> str:
     """Runs what start.sh has checked out; the summary. Experiments that an earlier call finished are not run again."""
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = json.loads(stage.existing(folder / "plan.json", "sh start.sh").read_text())
     if (here := git("rev-parse", "HEAD")) != plan["commit"]:
         raise UserError(f"this checkout is at {here[:10]}, and {plan['commit'][:10]} was packed; run start.sh again")
     with tempfile.TemporaryDirectory() as shims:
@@ -65,9 +67,11 @@ def prepare(folder: Path) -> None:
     # One by one, without fetch: a shop's own file, and all before the split, stays at home.
     dry = [*DVC, "repro", "--dry", "--allow-missing", "-s", *sorted(pipeline.HERE - {"fetch"})]
     done = subprocess.run(dry, capture_output=True, text=True)
-    if done.returncode:
+    # A stage that would run is named as one, or as one that fails for want of what stayed at home.
+    stale = _FAILED.findall(done.stderr) if done.returncode else lock.stale(done.stdout)
+    if done.returncode and not stale:
         raise UserError(f"dvc repro --dry failed: {' '.join(done.stderr.split())}")
-    if stale := lock.stale(done.stdout):
+    if stale:
         raise UserError(
             f"DVC would run {', '.join(stale)} here, and other library versions make other bytes; pack again at home"
         )
