@@ -15,11 +15,11 @@ import torch
 from accelerate.state import AcceleratorState
 
 from copywriter import paths
+from copywriter.evaluation import findings
 from copywriter.prompt import load_tokenizer
 from copywriter.stage import UserError
 from copywriter.training import experiment, snapshot, state, tracking
 from copywriter.training.trainer import QloraTrainer
-from stages import report
 from tests.conftest import changed
 from tests.test_train import SMALL, adapted, examples
 
@@ -100,7 +100,7 @@ def test_a_run_with_overflows_keeps_states_and_curves_and_goes_on_to_the_same_bi
     assert resumed.state.log_history[:-1] == whole.state.log_history[:-1]  # the last line is of the wall clock
     tracking.write_history(paths.TRAIN_HISTORY, whole.state.log_history, tracking.TRAIN_COLUMNS)
     assert next(csv.DictReader(paths.TRAIN_HISTORY.open()))["grad_norm"] == ""
-    read = report.read_history(paths.TRAIN_HISTORY)
+    read = findings.read_history(paths.TRAIN_HISTORY)
     assert len(read) == whole.state.global_step
     assert "grad_norm" not in read[0]
     assert "loss" in read[0]

@@ -90,8 +90,8 @@ def read(given: params.Params) -> Findings:
         statistics={side: statistics.read(paths.statistics(side)) for side in page.SIDES},
         similarity=[float(row["similarity"]) for row in _table(paths.SIMILARITY, "dvc repro baseline")],
         histogram=_table(paths.LENGTH_HISTOGRAM, "dvc repro analyze_lengths"),
-        train=_history(paths.TRAIN_HISTORY),
-        validation=_history(paths.VALIDATION_HISTORY),
+        train=read_history(paths.TRAIN_HISTORY),
+        validation=read_history(paths.VALIDATION_HISTORY),
     )
     check(found)
     return found
@@ -145,6 +145,6 @@ def _table(path: Path, command: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _history(path: Path) -> History:
+def read_history(path: Path) -> History:
     rows = _table(path, "dvc repro train_qlora")
     return [{key: float(value) for key, value in row.items() if value} for row in rows]  # a cell may be empty
