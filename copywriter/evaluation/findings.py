@@ -146,5 +146,6 @@ def _table(path: Path, command: str) -> list[dict[str, str]]:
 
 
 def read_history(path: Path) -> History:
+    """The rows of a training history, without their empty cells; none when nothing was trained."""
     rows = _table(path, "dvc repro train_qlora")
-    return [{key: float(value) for key, value in row.items() if value} for row in rows]  # a cell may be empty
+    return [{key: float(value) for key, value in row.items() if value} for row in rows]
