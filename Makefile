@@ -2,13 +2,14 @@
 # make repro   the experiment of params.yaml, on a CUDA machine
 # make compare  base and tuned side by side, from two revisions
 # make gpu-run HOST=me@host   the same on another machine's GPU, over ssh; ARGS='--commit base tuned' (docs/gpu-run.md)
+# make publish REPO=user/name   adapter and model card to a hub repository, private when new; HF_TOKEN in the environment
 # make test    all tests;  make check   ruff and mypy;  make lock   dvc.lock against code and params
 # make golden  the data stages and the base model from nothing: the hashes of dvc.lock
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # make servers  sshd and nginx from the system's packages, for the tests of remotes (Debian, as root)
-.PHONY: servers demo repro gpu-run compare test check lock golden
+.PHONY: servers demo repro gpu-run compare publish test check lock golden
 .DEFAULT_GOAL := demo
 
 .venv/ready: requirements.txt constraints.txt
@@ -34,6 +35,9 @@ gpu-run: .venv/ready
 
 compare: .venv/ready
 	python -m tools.compare
+
+publish: .venv/ready
+	python -m tools.publish "$(REPO)" $(if $(PUBLIC),--public)
 
 test: .venv/ready-dev
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
