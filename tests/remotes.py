@@ -62,6 +62,7 @@ def made(folder: Path) -> Checkout:
     """This project's pipeline, with a stand-in in place of every output, all of it in dvc.lock and the cache."""
     home = folder.parent / "home"
     (home / ".ssh").mkdir(parents=True)
+    (home / ".gitconfig").write_text("[user]\n\tname = a\n\temail = a@example.com\n")
     checkout = Checkout(folder, home)
     subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
     for name in ("dvc.yaml", ".dvc/config"):  # as they are now
@@ -77,7 +78,7 @@ def made(folder: Path) -> Checkout:
             for number in range(FILES if out == "models/adapter" else 1):
                 (path / f"{number}.bin").write_bytes(os.urandom(SIZE if out == "models/adapter" else 100))
     checkout.run("dvc", "commit", "--force", "-q")
-    checkout.run("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qam", "stand-ins")
+    checkout.run("git", "commit", "-qam", "stand-ins")
     return checkout
 
 
@@ -111,10 +112,17 @@ class Sshd:
     def __init__(self, folder: Path, home: Path) -> None:
         folder.mkdir()
         self.folder, self.home, self.port = folder, home, free_port()
+        self.read_only = False  # from the next start on
         self.key = folder / "user"
         self.new_host_key()
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
-        settings = {
+        self.know()
+        self.start()
+
+    def settings(self) -> str:
+        """The server's configuration."""
+        folder = self.folder
+        found = {
             "Port": self.port,
             "ListenAddress": "127.0.0.1",
             "HostKey": folder / "host",
@@ -124,11 +132,9 @@ class Sshd:
             "UsePAM": "no",
             "PasswordAuthentication": "no",
             "PermitRootLogin": "prohibit-password",
-            "Subsystem": "sftp internal-sftp",
+            "Subsystem": f"sftp internal-sftp{' -R' if self.read_only else ''}",
         }
-        (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-        self.know()
-        self.start()
+        return "".join(f"{name} {value}\n" for name, value in found.items())
 
     def new_host_key(self) -> None:
         """Makes the host's key, another one each time."""
@@ -143,6 +149,7 @@ class Sshd:
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
+        (self.folder / "config").write_text(self.settings())
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd wants it for its unprivileged half
         sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
         assert sshd
@@ -162,11 +169,14 @@ class Sshd:
             one.kill()
         self.process.wait()
 
-    def use(self, checkout: Checkout, folder: Path) -> None:
-        """Makes the remote `adapters` of the checkout this server's `folder`."""
-        checkout.run("dvc", "remote", "modify", "--local", "adapters", "url", f"ssh://127.0.0.1:{self.port}{folder}")
-        checkout.run("dvc", "remote", "modify", "--local", "adapters", "keyfile", str(self.key))
-        checkout.run("dvc", "remote", "modify", "--local", "adapters", "user", psutil.Process().username())
+    def use(self, checkout: Checkout, folder: Path, *where: str) -> None:
+        """Makes the remote `adapters` of the checkout this server's `folder`; `where` is --local by default."""
+        for key, value in {
+            "url": f"ssh://127.0.0.1:{self.port}{folder}",
+            "keyfile": str(self.key),
+            "user": psutil.Process().username(),
+        }.items():
+            checkout.run("dvc", "remote", "modify", *(where or ["--local"]), "adapters", key, value)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,95 @@ def test_pull_over_http(checkout: Checkout, tmp_path: Path) -> None:
         clone = checkout.clone(tmp_path / "clone")
         clone.run("dvc", "remote", "modify", "--local", "adapters", "url", address)
         clone.run("dvc", "pull", "models/adapter")
+    assert pulled(clone) == pulled(checkout)
+
+
+@pytest.fixture(params=[pytest.param("ssh", marks=wants_sshd), pytest.param("http", marks=wants_nginx)])
+def published(request: pytest.FixtureRequest, checkout: Checkout, tmp_path: Path) -> Iterator[str]:
+    """A Git address of a project whose committed remote is one that others reach, and which holds its adapter."""
+    with ExitStack() as servers:
+        if request.param == "ssh":
+            server: Sshd = request.getfixturevalue("sshd")
+            server.use(checkout, tmp_path / "there", "--project")
+            checkout.run("dvc", "push", "models/adapter")
+        else:
+            checkout.run("dvc", "push", "models/adapter")
+            address = servers.enter_context(nginx(checkout.folder / "adapters", tmp_path / "nginx"))
+            checkout.run("dvc", "remote", "modify", "--project", "adapters", "url", address)
+        checkout.run("git", "commit", "-qam", "a remote that others reach")
+        checkout.run("git", "tag", "-a", "adapter@v1.0.0", "-m", "first")
+        yield f"file://{checkout.folder}"
+
+
+@pytest.mark.parametrize("command", ["get {} models/adapter", "artifacts get {} adapter"])
+def test_from_outside_a_checkout_an_address_of_git_is_enough(
+    command: str, published: str, checkout: Checkout, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    outside = Checkout(tmp_path / "outside", checkout.home)
+    outside.run("dvc", *command.format(published).split(), "-o", "here")
+    assert contents(outside.folder / "here") == pulled(checkout)
+
+
+def changed_adapter(checkout: Checkout) -> dict[str, bytes]:
+    """Another adapter in place of the first, recorded; what it holds."""
+    for file in (checkout.folder / "models/adapter").iterdir():
+        file.unlink()
+    (checkout.folder / "models/adapter/0.bin").write_bytes(os.urandom(1000))
+    checkout.run("dvc", "commit", "--force", "-q", "train_qlora")
+    return pulled(checkout)
+
+
+def test_an_earlier_adapter_is_pulled_by_its_commit_or_tag(checkout: Checkout, tmp_path: Path) -> None:
+    first = pulled(checkout)
+    checkout.run("dvc", "push", "models/adapter")
+    checkout.run("git", "tag", "first")
+    second = changed_adapter(checkout)
+    checkout.run("dvc", "push", "models/adapter")
+    checkout.run("git", "commit", "-qam", "another adapter")
+    clone = checkout.clone(tmp_path / "clone")
+    shutil.copytree(checkout.folder / "adapters", clone.folder / "adapters")
+    for revision, expected in (("first", first), ("HEAD", second), ("HEAD~1", first)):
+        clone.run("git", "checkout", "-q", revision, "--", "dvc.lock")
+        clone.run("dvc", "pull", "--force", "models/adapter")
+        assert pulled(clone) == expected
+
+
+def test_an_experiments_adapter_reaches_another_clone(checkout: Checkout, tmp_path: Path) -> None:
+    first = pulled(checkout)
+    second = changed_adapter(checkout)
+    checkout.run("dvc", "exp", "save", "-n", "better")
+    checkout.run("dvc", "push", "models/adapter")
+    clone = checkout.clone(tmp_path / "clone")
+    shutil.copytree(checkout.folder / "adapters", clone.folder / "adapters")
+    clone.run("dvc", "exp", "pull", "--no-cache", "origin", "better")
+    clone.run("dvc", "exp", "branch", "better", "their-better")  # `exp apply` would want all outputs, data too
+    clone.run("git", "checkout", "-q", "their-better", "--", "dvc.lock")
+    clone.run("dvc", "pull", "--force", "models/adapter")
+    assert pulled(clone) == second != first
+
+
+@wants_sshd
+def test_a_place_without_the_right_to_write_is_said_and_the_right_mends_it(
+    checkout: Checkout, sshd: Sshd, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    sshd.use(checkout, there)
+    sshd.kill()
+    sshd.read_only = True
+    sshd.start()
+    said = checkout.run("dvc", "push", "models/adapter", ok=False)
+    assert "ERROR" in said and "Permission denied" in said
+    assert not there.exists()
+    sshd.kill()
+    sshd.read_only = False
+    sshd.start()
+    checkout.run("dvc", "push", "models/adapter")
+    sshd.kill()
+    sshd.read_only = True
+    sshd.start()
+    clone = checkout.clone(tmp_path / "clone")
+    clone.run("dvc", "pull", "models/adapter")  # reading needs no such right
     assert pulled(clone) == pulled(checkout)
 
 
