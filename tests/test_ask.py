@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import unicodedata
@@ -248,6 +249,27 @@ def test_a_conversation_streams_and_keeps_its_model(
     one = Answers(Path("models/base"), changed(max_length=96, max_prompt_length=64, decoding__max_new_tokens=16))
     expected = [next(one.texts([answers.request(title)])).text for title in ("Steel bucket", "Mug")]
     assert all(text.splitlines()[0] in out for text in expected)
+
+
+def test_every_command_of_the_docs_answers(
+    room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/using.md's lines as they stand there; what a shell does around one is done here."""
+    train_qlora.run(prepare(room, epochs=0))
+    Path("titles.txt").write_text("Steel bucket\nPink tutu\n")
+    block = (ROOT / "docs/using.md").read_text().split("```")[1]
+    lines = [line.partition("#")[0].strip() for line in block.strip().splitlines()]
+    assert len(lines) == 8
+    for line in lines:
+        first, _, rest = line.partition(" | ")
+        words = shlex.split((rest if first.startswith("cat ") else line).partition(" > ")[0].removesuffix("| head"))
+        assert words[:3] == ["python", "-m", "copywriter.ask"]
+        stdin = Path(first.split()[1]).read_text() if first.startswith("cat ") else None
+        code, out, err = run(monkeypatch, capsys, *words[3:], stdin=stdin)
+        assert (code, err) == (0, ""), line
+        assert bool(out.strip()) is (len(words) > 3 or stdin is not None), (
+            line
+        )  # without a title it reads an empty stdin
 
 
 @pytest.mark.parametrize(

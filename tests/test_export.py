@@ -9,9 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from copywriter import answers, canonical, export, model, paths
+from copywriter.evaluation import measure, ngrams, scores, significance
 from copywriter.prompt import load_tokenizer
+from copywriter.records import Product
 from copywriter.stage import UserError
-from stages import train_qlora
+from stages import evaluate, train_qlora
 from tests.conftest import ROOT
 from tests.test_generate import prepare
 
@@ -42,6 +44,23 @@ def test_plain_transformers_computes_what_was_scored(trained: Any) -> None:
     assert stored("Steel bucket")["input_ids"] == ours("Steel bucket")["input_ids"]
     assert (stored.eos_token, stored.chat_template) == (ours.eos_token, ours.chat_template)
     assert {file.name for file in Path("out").iterdir() if file.suffix in (".bin", ".pt", ".pkl")} == set()
+
+
+def test_an_export_scores_within_the_adapters_intervals(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Product(f"Bucket {n}", f"It holds {n} litres and weighs {n % 7} kilograms.") for n in range(60)]
+    export.merged(paths.ADAPTER, Path("out"), trained)
+    found = {}
+    for side, weights in (("adapter", paths.ADAPTER), ("base", paths.BASE), ("export", Path("out"))):
+        monkeypatch.setitem(evaluate.WEIGHTS, "tuned", weights)
+        monkeypatch.setattr(paths, "RUNS", Path(f"runs-{side}"))  # no side takes another's kept texts
+        written = evaluate.predict("tuned", rows, trained)
+        found[side], _ = measure.measure(written, ngrams.runs([row.description for row in rows], measure.RUN)[0])
+    export_scores, base_scores = (scores.rounded(found[side].sum(0)) for side in ("export", "base"))
+    intervals = significance.intervals(found["adapter"], seed=0, resamples=2000)
+    outside = [name for name, (low, high) in intervals.items() if not low <= export_scores[name] <= high]
+    assert not outside
+    low, high = intervals["nll"]
+    assert not low <= base_scores["nll"] <= high  # the intervals are narrow enough to tell the base from it
 
 
 def test_equal_exports_have_equal_bytes_and_name_what_they_are_made_of(trained: Any) -> None:
