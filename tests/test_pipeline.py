@@ -154,6 +154,39 @@ def test_more_epochs_rerun_training_its_evaluation_and_the_report_alone(checkout
     assert checkout.git("status", "--porcelain") == ""
 
 
+TRAINING = ["train_qlora", "evaluate@tuned", "compare", "report"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages"),
+    [
+        (["epochs=5"], TRAINING),
+        (["lora.r=32", "learning_rate=1e-4"], TRAINING),
+        (["quantization=8bit"], ["train_qlora", "evaluate@base", *TRAINING[1:]]),
+        (
+            ["max_length=256", "max_prompt_length=75"],
+            ["analyze_lengths", "train_qlora", "evaluate@base", *TRAINING[1:]],
+        ),
+        (["model=llama-3-2-1b", "dataset=amazontitles-1-3m"], STAGES),
+    ],
+)
+def test_the_documented_experiments_run_what_the_docs_say(
+    changes: list[str], stages: list[str], checkout: Checkout
+) -> None:
+    output = checkout.dvc("exp", "run", "--dry", *(word for change in changes for word in ("-S", change)))
+    checkout.git("checkout", "-q", "params.yaml")
+    assert sorted(ran(output)) == sorted(stages)
+
+
+def test_the_documented_views_show_the_run(checkout: Checkout) -> None:
+    assert "metrics/tuned.json" in checkout.dvc("metrics", "show")
+    assert "rougeL" in checkout.dvc("exp", "show")
+    one = ["metrics", "diff", "--all", "HEAD~1", "HEAD", "--targets", "metrics/tuned.json"]
+    assert "rougeL" in checkout.dvc(*one)
+    assert (checkout.folder / "dvc_plots/index.html").as_uri() in checkout.dvc("plots", "show")
+    shutil.rmtree(checkout.folder / "dvc_plots")
+
+
 def test_epochs_0_scores_exactly_as_base_so_that_diff_compares_base_and_tuned(checkout: Checkout) -> None:
     checkout.dvc("exp", "run", "--temp", "-n", "untrained", "-S", "epochs=0")
     assert checkout.experiment("untrained", "metrics/tuned.json") == checkout.git("show", "main:metrics/base.json")
