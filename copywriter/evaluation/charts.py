@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 24, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 24, 12, 40
 
 Point = tuple[float, float]
 
