@@ -84,7 +84,7 @@ def report(options: argparse.Namespace, p: params.Params) -> None:
     for epochs in options.epochs:
         folder = recipe.folder_of(epochs, options.steps, options.out)
         if (one := recipe.told(folder)) is not None:
-            name = f"plain, {one['epochs']:.3g} epochs"
+            name = f"plain, {folder.name.replace('-', ' ')}"
             weights[name], trainings[name] = folder, one
         else:
             print(f"{folder}: not at its end yet; call again", file=sys.stderr)
