@@ -107,6 +107,7 @@ WAYS: dict[str, Way] = {  # how the model is loaded, how it writes, for how many
     "one-at-a-time": (adapted, batches(1), 3, "generate, 4-bit base and adapter, a prompt a call"),
     "batches-4bit": (adapted, batches(256), 256, "generate, 4-bit base and adapter, 256 prompts a call"),
     "batches-merged": (dense, batches(256), 512, "generate, 16-bit weights, 256 prompts a call"),
+    "batches-16": (dense, batches(16), 64, "generate, merged weights, 16 prompts a call"),
     "continuous": (dense, continuous, 512, "transformers' continuous batching, 16-bit weights"),
     "ours": (dense, ours(512), 4000, "ours, 16-bit weights, 512 at once"),
 }
