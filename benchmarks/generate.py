@@ -2,7 +2,7 @@
 
 Random weights in a published shape; prompts and the lengths of texts drawn as benchmarks/rows.py says, the same for all
 sides; a side that is slow writes the first of them only. New tokens a second leave out what a batch computes behind a
-text's end; processor seconds are those of all cores. Every side is warmed up with the beginnings of its texts and runs in
+text's end; processor seconds are those of all cores. Every side is warmed up with the beginnings of its texts and has
 a process of its own.
 """
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from copywriter import canonical, model, paths
+from copywriter import canonical, model, paths, records
 from copywriter.evaluation import generate, kept, likelihood, predictions, scores
 from copywriter.prompt import Example, Prompter, load_tokenizer
+from copywriter.stage import UserError
 from stages import evaluate, train_qlora
 from tests.conftest import ROOT, changed
 from tests.test_generate import prepare
@@ -134,6 +135,34 @@ def test_only_the_last_used_files_are_kept(asked: list[list[int]]) -> None:
 def outputs(variant: str) -> list[bytes]:
     files = (paths.predictions(variant), paths.statistics(variant), paths.scores(variant))
     return [file.read_bytes() for file in files]
+
+
+def test_an_empty_test_set_is_refused_before_a_model_is_loaded(room: Path, monkeypatch: Any) -> None:
+    p = prepare(room)
+    records.write_products(paths.TEST, [])
+    monkeypatch.setattr(model, "load_dense", lambda *_: pytest.fail("the model was loaded"))
+    with pytest.raises(UserError, match=r"the test set is empty: raise sample\.size"):
+        evaluate.run("base", p)
+    assert not paths.scores("base").exists()
+    assert not paths.predictions("base").exists()
+
+
+def test_a_model_that_is_no_model_of_numbers_leaves_no_scores(room: Path, monkeypatch: Any) -> None:
+    p = prepare(room)
+    load = model.load_dense
+
+    def broken(*given: Any) -> Any:
+        dense: Any = load(*given)
+        dense.model.norm.weight.data.fill_(float("nan"))
+        return dense
+
+    monkeypatch.setattr(model, "load_dense", broken)
+    with pytest.raises(FloatingPointError, match="precision: fp32"):
+        evaluate.run("base", p)
+    assert not paths.scores("base").exists()
+    monkeypatch.setattr(model, "load_dense", load)
+    evaluate.run("base", p)  # nothing of the broken one was kept
+    assert all(row.tokens for row in predictions.read(paths.predictions("base")))
 
 
 def test_scoring_again_needs_no_model(room: Path, monkeypatch: Any) -> None:
