@@ -118,8 +118,10 @@ def learned(adapter: Path) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Children find this code wherever the working folder is."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(tiny.ROOT), os.environ.get("PYTHONPATH", "")])}
+    """Children find this code wherever the working folder is, and one GPU: Trainer would spread its batch over all."""
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    code = os.pathsep.join([str(tiny.ROOT), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"PYTHONPATH": code, "CUDA_VISIBLE_DEVICES": gpu}
 
 
 def _options() -> argparse.Namespace:
