@@ -7,6 +7,7 @@ A tiny model by default, or --base. Prints a table mode x point. Equal: the adap
 import argparse
 import itertools
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -15,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,19 +198,37 @@ def _row(
     expected = outcome(whole)
     counts = json.loads((whole / victim.COUNTS).read_text())
 
-    def wrong(point: Point) -> str:
-        room = _room(place / f"{mode}-{point[0]}-{point[1]}", base, changes, options.rows, dvc)
-        failed = strike_dvc(room, log, point) if dvc else strike(type_it, room, log, point)
-        found = {} if failed else outcome(room)
-        shutil.rmtree(room)
-        differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        return failed or (f"DIFFERENT: {', '.join(differing)}" if differing else "")
-
+    strike_at = partial(_wrong, mode=mode, changes=changes, options=options, type_it=type_it, base=base, place=place)
+    work = partial(strike_at, log=log, expected=expected)
     chosen = points(counts, options.points)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(wrong, chosen))
+    if options.jobs == 1:
+        results = [work(point) for point in chosen]
+    else:  # processes that are forked from the main thread before any other starts: `forked` must not fork a thread
+        with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("fork")) as pool:
+            results = list(pool.map(work, chosen))
     shutil.rmtree(whole)
     return dict(zip(chosen, results, strict=True))
+
+
+def _wrong(
+    point: Point,
+    mode: str,
+    changes: Mapping[str, Any],
+    options: argparse.Namespace,
+    type_it: Callable[[Path, Path], int],
+    base: Path,
+    place: Path,
+    log: Path,
+    expected: Mapping[str, str],
+) -> str:
+    """What was wrong with the end of a run that was killed at `point`, "" where it is equal."""
+    dvc = mode == DVC
+    room = _room(place / f"{mode}-{point[0]}-{point[1]}", base, changes, options.rows, dvc)
+    failed = strike_dvc(room, log, point) if dvc else strike(type_it, room, log, point)
+    found = {} if failed else outcome(room)
+    shutil.rmtree(room)
+    differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    return failed or (f"DIFFERENT: {', '.join(differing)}" if differing else "")
 
 
 def _room(folder: Path, base: Path, changes: Mapping[str, Any], rows: int, dvc: bool) -> Path:
