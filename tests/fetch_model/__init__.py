@@ -1,0 +1,1 @@
+"""Tests of the stage that puts a base model into models/base."""
