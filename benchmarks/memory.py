@@ -133,7 +133,8 @@ def train(p: Params, meter: Meter, vocabulary: int) -> tuple[dict[str, int], See
             training.replay(None, _STEPS)
             return expected, meter.seen()
     except UserError as error:
-        print(error, file=sys.stderr)
+        if "memory ran out" not in str(error):
+            raise
         return expected, None
 
 

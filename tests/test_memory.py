@@ -98,6 +98,36 @@ def test_the_smallest_change_that_fits_is_made() -> None:
     assert fitted(100.0, dequantize=True, batch_size=32, micro_batch_size=32)[0] == {}
 
 
+@pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_is_chosen_fits_keeps_the_batch_and_takes_no_less_where_there_is_more(
+    monkeypatch: pytest.MonkeyPatch, quantization: str, dtype: torch.dtype
+) -> None:
+    p = changed(quantization=quantization, batch_size=32, micro_batch_size=32)
+    of = memory.sizes(config(LLAMA_1B), p)
+    monkeypatch.setattr(memory, "sizes", lambda *_: of)
+    taken = [0]
+    for free in range(memory.GIB, 40 * memory.GIB, memory.GIB // 4):
+        try:
+            chosen, _ = fit.fitted(p, config(LLAMA_1B), dtype, free)
+        except UserError:
+            assert taken == [0]  # once a card is large enough every larger one is
+            continue
+        taken.append(sum(memory.expected(of, chosen, dtype).values()))
+        assert taken[-2] <= taken[-1] <= free
+        kept = {"dequantize", "micro_batch_size", "gradient_checkpointing"}
+        assert chosen.model_dump(exclude=kept) == p.model_dump(exclude=kept)
+        assert chosen.batch_size % chosen.micro_batch_size == 0
+    assert len(taken) > 80
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_1b_model_in_4_bits_is_expected_on_a_free_card(dtype: torch.dtype) -> None:
+    p = changed(quantization="4bit", dequantize=False, gradient_checkpointing=True)
+    assert (p.micro_batch_size, p.max_length) == (8, 525)
+    assert sum(memory.expected(memory.sizes(config(LLAMA_1B), p), p, dtype).values()) < 6 * memory.GIB
+
+
 def test_what_would_change_the_result_is_never_made_but_named() -> None:
     with pytest.raises(UserError, match=r"set .*quantization: 4bit.* \(then about [^,]*$"):
         fitted(3.2, quantization="none")
