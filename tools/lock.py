@@ -1,7 +1,7 @@
 """Holds dvc.lock against code and params, without running anything: `make lock`.
 
-Every stage that dvc.lock knows must be up to date. Where nothing was trained yet the lock may end at analyze_lengths, and
-what comes after is named as not run.
+Every stage that dvc.lock knows must be up to date. Where nothing was trained yet the lock may end at analyze_lengths,
+and what comes after is named as not run.
 """
 
 import re
