@@ -47,7 +47,6 @@ def pulled(checkout: Checkout) -> dict[str, bytes]:
 
 def test_a_bare_push_takes_the_adapter_and_its_texts_and_nothing_else(checkout: Checkout, tmp_path: Path) -> None:
     checkout.run("dvc", "push", ok=False)  # there is no remote for data, and it says so
-    checkout.run("dvc", "push", "-r", "adapters")
     ours = {name for name, settings in outs().items() if settings.get("remote") == "adapters"}
     there = list(contents(checkout.folder / "adapters").values())
     for name in outs():
