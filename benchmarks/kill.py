@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,8 @@ def main() -> None:
         table: dict[str, dict[Point, str]] = {}
         for mode in options.modes:
             log = options.log or place / "log.txt"
-            table[mode] = row = _row(mode, changes | MODES.get(mode, {}), options, type_it, base, place, log)
+            of = _Mode(mode, changes | MODES.get(mode, {}), options, type_it, base, place, log)
+            table[mode] = row = of.row()
             for (event, number), wrong in row.items():
                 print(f"{mode}, {event} {number}: {wrong or 'equal'}", flush=True)
         print(summary(table))
@@ -180,55 +182,49 @@ def main() -> None:
             sys.exit("benchmarks.kill: a run that was killed did not end as one that was not")
 
 
-def _row(
-    mode: str,
-    changes: Mapping[str, Any],
-    options: argparse.Namespace,
-    type_it: Callable[[Path, Path], int],
-    base: Path,
-    place: Path,
-    log: Path,
-) -> dict[Point, str]:
-    """For each point what was wrong, "" where the end is equal."""
-    dvc = mode == DVC
-    whole = _room(place / f"{mode}-whole", base, changes, options.rows, dvc)
-    code = _dvc(whole, log, "repro")[0] if dvc else type_it(whole, log)
-    if code:
-        sys.exit(f"benchmarks.kill: {mode} ended with {code} without being killed; {log.read_text()[-2000:]}")
-    expected = outcome(whole)
-    counts = json.loads((whole / victim.COUNTS).read_text())
+@dataclass(frozen=True)
+class _Mode:
+    """The runs of one mode: one that nothing interrupts, then one for each point."""
 
-    strike_at = partial(_wrong, mode=mode, changes=changes, options=options, type_it=type_it, base=base, place=place)
-    work = partial(strike_at, log=log, expected=expected)
-    chosen = points(counts, options.points)
-    if options.jobs == 1:
-        results = [work(point) for point in chosen]
-    else:  # processes that are forked from the main thread before any other starts: `forked` must not fork a thread
-        with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("fork")) as pool:
-            results = list(pool.map(work, chosen))
-    shutil.rmtree(whole)
-    return dict(zip(chosen, results, strict=True))
+    name: str
+    changes: Mapping[str, Any]
+    options: argparse.Namespace
+    type_it: Callable[[Path, Path], int]
+    base: Path
+    place: Path
+    log: Path
 
+    def row(self) -> dict[Point, str]:
+        """For each point what was wrong, "" where the end is equal."""
+        whole = self._room("whole")
+        code = _dvc(whole, self.log, "repro")[0] if self.name == DVC else self.type_it(whole, self.log)
+        if code:
+            said = self.log.read_text()[-2000:]
+            sys.exit(f"benchmarks.kill: {self.name} ended with {code} without being killed; {said}")
+        counts = json.loads((whole / victim.COUNTS).read_text())
+        chosen = points(counts, self.options.points)
+        work = partial(self._wrong, outcome(whole))
+        if self.options.jobs == 1:
+            results = [work(point) for point in chosen]
+        else:  # processes that are forked from the main thread before any other starts: `forked` must not fork a thread
+            with ProcessPoolExecutor(self.options.jobs, multiprocessing.get_context("fork")) as pool:
+                results = list(pool.map(work, chosen))
+        shutil.rmtree(whole)
+        return dict(zip(chosen, results, strict=True))
 
-def _wrong(
-    point: Point,
-    mode: str,
-    changes: Mapping[str, Any],
-    options: argparse.Namespace,
-    type_it: Callable[[Path, Path], int],
-    base: Path,
-    place: Path,
-    log: Path,
-    expected: Mapping[str, str],
-) -> str:
-    """What was wrong with the end of a run that was killed at `point`, "" where it is equal."""
-    dvc = mode == DVC
-    room = _room(place / f"{mode}-{point[0]}-{point[1]}", base, changes, options.rows, dvc)
-    failed = strike_dvc(room, log, point) if dvc else strike(type_it, room, log, point)
-    found = {} if failed else outcome(room)
-    shutil.rmtree(room)
-    differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    return failed or (f"DIFFERENT: {', '.join(differing)}" if differing else "")
+    def _wrong(self, expected: Mapping[str, str], point: Point) -> str:
+        """What was wrong with the end of a run that was killed at `point`, "" where it is equal."""
+        room = self._room(f"{point[0]}-{point[1]}")
+        dvc = self.name == DVC
+        failed = strike_dvc(room, self.log, point) if dvc else strike(self.type_it, room, self.log, point)
+        found = {} if failed else outcome(room)
+        shutil.rmtree(room)
+        differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        return failed or (f"DIFFERENT: {', '.join(differing)}" if differing else "")
+
+    def _room(self, name: str) -> Path:
+        folder = self.place / f"{self.name}-{name}"
+        return _room(folder, self.base, self.changes, self.options.rows, self.name == DVC)
 
 
 def _room(folder: Path, base: Path, changes: Mapping[str, Any], rows: int, dvc: bool) -> Path:
