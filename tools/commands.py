@@ -8,9 +8,9 @@ from copywriter.stage import UserError
 DVC = [sys.executable, "-m", "dvc"]
 
 
-def git(*words: str) -> str:
-    """What Git answers; UserError when it fails."""
-    done = subprocess.run(["git", *words], capture_output=True, text=True)
+def git(*words: str, folder: str = ".") -> str:
+    """What Git answers in `folder`; UserError when it fails."""
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"git {words[0]} failed: {' '.join(done.stderr.split())}")
     return done.stdout.strip()

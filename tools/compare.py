@@ -9,27 +9,21 @@ import subprocess
 
 from copywriter import paths, stage
 from copywriter.stage import UserError
+from tools.commands import git
 
 
 def holds_base(folder: str = ".") -> str:
     """The newest commit or experiment in which metrics/tuned.json is what metrics/base.json is now."""
     stage.existing(paths.scores("base"), "dvc repro evaluate")
-    wanted = _git(folder, "hash-object", paths.scores("base").as_posix())
+    wanted = git("hash-object", paths.scores("base").as_posix(), folder=folder)
     tuned = paths.scores("tuned").as_posix()
-    for revision in _git(folder, "log", "--all", "--full-history", "--format=%H", "--", tuned).split():
-        if f" {wanted}\t" in _git(folder, "ls-tree", revision, "--", tuned):
+    for revision in git("log", "--all", "--full-history", "--format=%H", "--", tuned, folder=folder).split():
+        if f" {wanted}\t" in git("ls-tree", revision, "--", tuned, folder=folder):
             return revision[:10]
     raise UserError(
         "no commit or experiment has the base's scores as tuned; make one with "
         "'dvc exp run --temp -n base -S epochs=0' (it writes the test texts with an untrained adapter), then try again"
     )
-
-
-def _git(folder: str, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"git {words[0]} failed: {' '.join(done.stderr.split())}")
-    return done.stdout.strip()
 
 
 def work() -> str:

@@ -11,8 +11,8 @@ import yaml
 
 from copywriter import canonical, paths
 from copywriter.stage import UserError
+from tools.commands import clean_tree, dvc, git
 from tools.gpu_run import archive, objects, pipeline, there
-from tools.gpu_run.commands import clean_tree, dvc, git
 
 
 def run(file: Path, commits: list[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from copywriter import canonical
 from copywriter.stage import UserError
-from tools.gpu_run.commands import DVC
+from tools.commands import DVC
 
 
 def store() -> Path:

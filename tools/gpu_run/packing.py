@@ -10,8 +10,8 @@ import yaml
 
 from copywriter import canonical, params, paths
 from copywriter.stage import UserError
+from tools.commands import clean_tree, dvc, git
 from tools.gpu_run import archive, objects, pipeline
-from tools.gpu_run.commands import clean_tree, dvc, git
 
 # Tuned first: it meets no compiled kernels of an earlier run, so the time it takes is that of a full run.
 EXPERIMENTS = ["tuned", "base:epochs=0"]

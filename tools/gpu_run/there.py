@@ -14,8 +14,8 @@ from typing import Any
 from copywriter import canonical, paths, stage
 from copywriter.stage import UserError
 from tools import lock
+from tools.commands import DVC, dvc, git
 from tools.gpu_run import archive, objects, pipeline
-from tools.gpu_run.commands import DVC, dvc, git
 
 RECORD = "gpu_run.json"  # under runs/: what took how long, on which machine
 _FAILED = re.compile(r"failed to reproduce '([^']+)'")
