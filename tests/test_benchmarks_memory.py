@@ -1,48 +1,48 @@
 """The benchmark of expected memory, on a CPU with a meter that is made up: what is trained, compared and refused."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks import memory, prepare, shapes
-from benchmarks.memory import Seen
+from benchmarks import memory, meter, prepare, shapes
+from benchmarks.meter import Seen
 from copywriter import paths
 from copywriter.training import experiment
 from copywriter.training.memory import GIB, OUTSIDE
 
 CPU = torch.device("cpu")
 FIGURES = shapes.figures("smollm2-135m", tiny=True)
+SMALL = {"batch_size": 2, "micro_batch_size": 2, "compile": False, "dequantize": True}
 
 
-class Meter:
-    """As if torch had allocated 2 GiB and all had taken 3."""
+class Meter(meter.Meter):
+    """As if torch had allocated 2 GiB and held 2.5, and all had taken 3."""
 
     def __init__(self) -> None:
-        self.limits: list[float] = []
+        self.left: list[float] = []
 
-    def begin(self) -> None:
-        """Nothing to forget."""
+    def leave(self, gib: float) -> int:
+        self.left.append(gib)
+        return int(gib * GIB)
 
     def seen(self) -> Seen:
-        return Seen(2 * GIB, 3 * GIB)
-
-    @contextmanager
-    def limited(self, gib: float) -> Iterator[None]:
-        self.limits.append(gib)
-        yield
+        return Seen(2 * GIB, 5 * GIB // 2, GIB // 2)
 
 
 @pytest.fixture
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(memory, "_ROWS", 40)
-    monkeypatch.setattr(memory, "_HELD", 10)
+    monkeypatch.setattr(meter, "_ROWS", 40)
+    monkeypatch.setattr(meter, "_HELD", 10)
     prepare.build(paths.BASE, FIGURES, CPU)
     (paths.BASE / "pin.json").write_text("{}")
+
+
+def measured(changes: dict[str, Any], gib: float | None = None, by: Meter | None = None) -> dict[str, Any]:
+    job = {"changes": changes, "vocabulary": FIGURES["vocab_size"], "gib": gib}
+    return meter.measured(job, by or Meter())
 
 
 def test_the_grid_holds_every_setting_once_and_checkpoints_only_what_is_not_compiled() -> None:
@@ -50,21 +50,22 @@ def test_the_grid_holds_every_setting_once_and_checkpoints_only_what_is_not_comp
     assert len({str(one) for one in eager}) == len(eager) == 5 * 2 * 2
     assert len({str(one) for one in compiled}) == len(compiled) == 5 * 2
     assert not any(one["gradient_checkpointing"] for one in compiled)
-    assert all(memory.parameters(one).micro_batch_size == one["batch_size"] for one in eager)
+    assert all(meter.parameters(one).micro_batch_size == one["batch_size"] for one in eager)
 
 
 @pytest.mark.usefixtures("room")
 @pytest.mark.parametrize("changes", [{}, {"dequantize": False, "gradient_checkpointing": True}])
 def test_a_setting_is_trained_as_the_stage_does_and_stands_beside_what_was_expected(changes: dict[str, Any]) -> None:
-    given = {"batch_size": 2, "micro_batch_size": 2, "compile": False}
-    p = memory.parameters(given | {"dequantize": True} | changes)
-    expected, seen = memory.train(p, Meter(), FIGURES["vocab_size"])  # type: ignore[arg-type]
-    assert seen == Seen(2 * GIB, 3 * GIB)
-    cells = [cell.strip() for cell in memory.line("tiny", p, expected, seen).split("|")[1:-1]]
-    assert len(cells) == memory.HEAD.splitlines()[0].count("|") - 1
-    inside = sum(expected.values()) - expected[OUTSIDE]
+    found = measured(SMALL | changes)
+    seen = Seen(**found["seen"])
+    assert seen == Meter().seen()
+    line = memory.line("tiny", meter.parameters(SMALL | changes), found["expected"], seen)
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert len(cells) == memory.HEAD.splitlines()[0].count("|") - 1 == memory.HEAD.splitlines()[1].count("---")
+    in_all = sum(found["expected"].values())
+    inside = in_all - found["expected"][OUTSIDE]
     assert cells[6:9] == [f"{inside / GIB:.2f}", "2.00", f"{inside / GIB / 2:.2f}"]
-    assert cells[9:] == [f"{sum(expected.values()) / GIB:.2f}", "3.00", f"{sum(expected.values()) / GIB / 3:.2f}"]
+    assert cells[9:] == [f"{in_all / GIB:.2f}", "2.50", "3.00", f"{in_all / GIB / 3:.2f}"]
 
 
 @pytest.mark.usefixtures("room")
@@ -73,32 +74,31 @@ def test_memory_that_runs_out_is_a_row_of_the_table(monkeypatch: pytest.MonkeyPa
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(experiment.Experiment, "adapted", out_of_memory)
-    p = memory.parameters({"compile": False, "dequantize": True})
-    expected, seen = memory.train(p, Meter(), FIGURES["vocab_size"])  # type: ignore[arg-type]
-    assert seen is None
-    assert "ran out" in memory.line("tiny", p, expected, seen)
-    assert memory.fits(16, {}, Meter(), FIGURES["vocab_size"])[1] is False  # type: ignore[arg-type]
+    found = measured(SMALL)
+    assert found["seen"] is None
+    cells = memory.line("tiny", meter.parameters(SMALL), found["expected"], None).count("|") - 1
+    assert cells == memory.HEAD.splitlines()[0].count("|") - 1
+    assert memory.fits(16, measured(SMALL, 16)) == ("16 GiB: as it is: RAN OUT OF MEMORY", False)
 
 
 @pytest.mark.usefixtures("room")
-def test_what_fit_chooses_is_trained_under_the_limit_and_what_cannot_fit_is_no_failure() -> None:
-    meter: Any = Meter()
-    said, good = memory.fits(2.0, {}, meter, FIGURES["vocab_size"])
+def test_what_fit_chooses_is_trained_where_so_much_is_free_and_what_cannot_fit_is_no_failure() -> None:
+    by = Meter()
+    said, good = memory.fits(2.0, measured({"compile": False, "fit": "auto", "dequantize": "auto"}, 2.0, by))
     assert good
     assert "trained, 3.00 GiB seen" in said
-    assert meter.limits == [2.0]
-    said, good = memory.fits(0.1, {}, meter, FIGURES["vocab_size"])
+    assert by.left == [2.0]
+    said, good = memory.fits(0.1, measured({"compile": False, "fit": "auto", "dequantize": "auto"}, 0.1, by))
     assert good
     assert "refused: training needs about" in said
-    assert meter.limits == [2.0]
 
 
 def test_a_1b_model_in_4_bits_with_checkpointing_may_take_6_gib() -> None:
     given = {"batch_size": 8, "micro_batch_size": 8, "dequantize": False, "gradient_checkpointing": True}
-    p, expected = memory.parameters(given), {"weights": 9 * GIB}
+    p, expected = meter.parameters(given), {"weights": 9 * GIB}
     assert memory.most("llama-3.2-1b", p, expected) == 6 * GIB
     assert memory.most("smollm2-135m", p, expected) == 9 * GIB
-    assert memory.most("llama-3.2-1b", memory.parameters(given | {"dequantize": True}), expected) == 9 * GIB
+    assert memory.most("llama-3.2-1b", meter.parameters(given | {"dequantize": True}), expected) == 9 * GIB
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device would be measured")
