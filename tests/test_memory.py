@@ -47,6 +47,36 @@ def test_measured_peaks_are_expected(shape: dict[str, Any], changes: dict[str, A
     assert 0.95 * measured < allocated(shape, **changes) < 1.25 * measured
 
 
+@pytest.mark.parametrize(
+    ("shape", "quantization", "dequantize", "checkpointing", "compiled", "measured"),
+    [  # GiB of the card in all, each in a process of its own (benchmarks/memory.py), one H200, 8 x 528 tokens
+        (LLAMA_1B, "4bit", True, False, True, 10.63),
+        (LLAMA_1B, "4bit", False, False, True, 8.51),
+        (LLAMA_1B, "8bit", True, False, True, 11.10),
+        (LLAMA_1B, "8bit", False, False, True, 8.86),
+        (LLAMA_1B, "4bit", True, False, False, 13.95),
+        (LLAMA_1B, "4bit", False, False, False, 12.33),
+        (LLAMA_1B, "4bit", True, True, False, 7.59),
+        (LLAMA_1B, "4bit", False, True, False, 5.93),
+        (LLAMA_1B, "8bit", True, False, False, 14.55),
+        (LLAMA_1B, "8bit", True, True, False, 8.18),
+        (LLAMA_1B, "none", True, True, False, 9.00),
+        (SMOLLM2, "4bit", True, False, False, 5.62),
+        (SMOLLM2, "4bit", False, False, False, 5.35),
+        (SMOLLM2, "4bit", True, True, False, 2.55),
+        (SMOLLM2, "4bit", False, True, False, 2.28),
+        (SMOLLM2, "8bit", True, True, False, 2.55),
+    ],
+)
+def test_no_measured_run_took_more_than_is_expected(
+    shape: dict[str, Any], quantization: str, dequantize: bool, checkpointing: bool, compiled: bool, measured: float
+) -> None:
+    given = {"quantization": quantization, "dequantize": dequantize, "gradient_checkpointing": checkpointing}
+    p = changed(**{**PLAIN, **given, "compile": compiled})
+    in_all = sum(memory.expected(memory.sizes(config(shape), p), p, torch.bfloat16).values()) / memory.GIB
+    assert measured < in_all < 1.13 * measured
+
+
 def test_what_takes_more_is_expected_to() -> None:
     base = allocated(LLAMA_1B)
     assert allocated(LLAMA_1B, micro_batch_size=1) < allocated(LLAMA_1B, micro_batch_size=4) < base
@@ -94,7 +124,7 @@ def test_the_smallest_change_that_fits_is_made() -> None:
     assert said.startswith(f"training needs about {whole:.1f} GiB of GPU memory and {whole - 0.1:.1f} GiB are free: ")
     assert "micro_batch_size: 4" in said
     assert fitted(whole - 0.1)[0] == {"dequantize": False}  # auto: the micro-batch stays
-    assert fitted(3.4, dequantize=True)[0] == {"dequantize": False, "micro_batch_size": 1}
+    assert fitted(3.5, dequantize=True)[0] == {"dequantize": False, "micro_batch_size": 1}
     assert fitted(100.0, dequantize=True, batch_size=32, micro_batch_size=32)[0] == {}
 
 
@@ -121,11 +151,11 @@ def test_what_is_chosen_fits_keeps_the_batch_and_takes_no_less_where_there_is_mo
     assert len(taken) > 80
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_1b_model_in_4_bits_is_expected_on_a_free_card(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("dtype", "gib"), [(torch.bfloat16, 6.2), (torch.float16, 3.6)])  # bf16: 5.93 were measured
+def test_a_1b_model_in_4_bits_is_expected_on_a_free_card(dtype: torch.dtype, gib: float) -> None:
     p = changed(quantization="4bit", dequantize=False, gradient_checkpointing=True)
     assert (p.micro_batch_size, p.max_length) == (8, 525)
-    assert sum(memory.expected(memory.sizes(config(LLAMA_1B), p), p, dtype).values()) < 6 * memory.GIB
+    assert sum(memory.expected(memory.sizes(config(LLAMA_1B), p), p, dtype).values()) < gib * memory.GIB
 
 
 def test_what_would_change_the_result_is_never_made_but_named() -> None:

@@ -17,9 +17,10 @@ OUTSIDE = "beside it"  # the part that torch.cuda.max_memory_allocated does not 
 # Bytes a weight: NF4 has a byte of scale per 64 and a float32 per 256 of these; LLM.int8 a float32 per row.
 _QUANTIZED = {"4bit": 1 / 2 + (1 + 4 / 256) / 64, "8bit": 1.005}
 _DROPPED = 1.5  # bytes per input of an adapter under dropout; its mask is one of them, the rest as measured
-_WORKSPACES = GIB // 10  # cuBLAS: 32 MiB for each of three streams on Hopper
-_BESIDE = GIB // 2  # kernels' code, as it is loaded, and what the driver keeps
+_WORKSPACES = GIB * 3 // 20  # cuBLAS: 32 MiB for each of its streams and captures on Hopper
+_BESIDE = GIB * 7 // 20  # kernels' code, as it is loaded, and what the driver keeps: 0.23 to 0.28 GiB seen
 _FRAGMENTED = 0.05  # of what is allocated: holes between blocks
+_TORN = 0.4  # of the logits: holes in a graph's own memory, where nothing else may lie
 _UNCOUNTED = 1.05  # of the activations: what lies on the way between those that are counted, as measured
 
 
@@ -82,8 +83,8 @@ def sizes(config: PreTrainedConfig, p: Params) -> Sizes:
         # Attention keeps query, key, value and output, the MLP both factors of its product.
         kept=total("out_features", "") - total("out_features", "o_proj", "down_proj") + total("in_features", "o_proj"),
         norms=norms,
-        # Keys and values repeated for each head, query and key before rotation; the MLP's activation.
-        copies=3 * query + total("in_features", "down_proj"),
+        # Keys and values repeated for each head in place of themselves; the MLP's activation.
+        copies=2 * (query - key) + total("in_features", "down_proj"),
     )
 
 
@@ -97,7 +98,8 @@ def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) ->
     tokens = p.micro_batch_size * length
     compiled = compiled and p.compile is not False and p.packing and not p.gradient_checkpointing
     dense = p.quantization == "none" or p.dequantize is not False
-    linear = size * (of.linear + of.joined) if dense else _QUANTIZED[p.quantization] * of.linear
+    loaded = _QUANTIZED.get(p.quantization, size) * of.linear
+    linear = size * (of.linear + of.joined) if dense else loaded
     adapter = (4 + 4 + 8 + 3 * size) * of.adapter + dense * (8 + size) * of.b  # float32, gradient, AdamW; copies
     kept = size * (of.inputs + of.kept + of.norms) + bool(p.lora.dropout) * _DROPPED * of.inputs
     if not compiled:
@@ -118,8 +120,10 @@ def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) ->
     }
     draws_again = p.gradient_checkpointing and p.lora.dropout > 0
     captured = p.cuda_graph and p.packing and not draws_again and dtype is not torch.float16
-    validation = captured * (logits + 2 * tokens * of.widest * size)  # a graph of its own keeps its memory
-    beside = _BESIDE + _FRAGMENTED * sum(allocated.values()) + validation
+    validation = logits + 2 * tokens * of.widest * size  # a graph of its own keeps its memory
+    graphs = captured * (validation + 2 * _TORN * logits)
+    # Weights as they were loaded lie in one piece with those that stay, so their room is not given back.
+    beside = _BESIDE + _FRAGMENTED * sum(allocated.values()) + graphs + dense * loaded
     return {part: int(value) for part, value in (allocated | {OUTSIDE: beside}).items()}
 
 
