@@ -96,8 +96,9 @@ def test_fp16_leaves_out_steps_that_overflow_and_goes_on(room: Path) -> None:
 @pytest.mark.parametrize("window", [16, 512])
 def test_a_model_with_sliding_windows_trains_compiled_as_eager(room: Path, window: int) -> None:
     gemma = sliding(room, window)
-    losses, weights, captured = trained(gemma, room, compile=True)
-    expected, expected_weights, _ = trained(gemma, room, cuda_graph=False, compile=False)
+    given = {"learning_rate": 0.001}  # at ten times that this model's loss jumps, and roundings part
+    losses, weights, captured = trained(gemma, room, compile=True, **given)
+    expected, expected_weights, _ = trained(gemma, room, cuda_graph=False, compile=False, **given)
     assert captured
     assert losses == pytest.approx(expected, rel=5e-3)
     assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.99
