@@ -1,7 +1,7 @@
 """Says what is in a catalogue's file, and the entry for sources.yaml: `python -m copywriter.inspect shop.csv`."""
 
 import argparse
-import signal
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -119,6 +119,14 @@ def _require(title: str, description: str, found: dict[str, Column]) -> None:
             raise UserError(f"no row has a text under {name!r}; the columns are {there}")
 
 
+def _say(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # `| head` is no error: the rest goes nowhere, and what --pin writes is written
+        # Not by SIGPIPE's default: that would end the process at any connection that its other side has closed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Wires the command."""
     parser = argparse.ArgumentParser(prog="python -m copywriter.inspect", description=__doc__)
@@ -130,10 +138,9 @@ def main() -> None:
     parser.add_argument("--encoding", help="where the guess is wrong: cp1252, utf-16, ...")
     parser.add_argument("--delimiter", help="where the guess is wrong")
     parser.add_argument("--pin", nargs="?", const="", metavar="NAME", help="write the entry, or its new SHA-256")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     try:
         for line in report(parser.parse_args()):
-            print(line)
+            _say(line)
     except UserError as error:
         print(f"inspect: {error}", file=sys.stderr)
         raise SystemExit(1) from None

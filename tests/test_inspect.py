@@ -1,6 +1,7 @@
 """What a file holds is said truly, and the entry that is printed or pinned is the one that fetch takes."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -243,3 +244,19 @@ def test_the_command_runs_anywhere_and_imports_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "title: name" in done.stdout
+
+
+def test_who_reads_a_few_lines_only_gets_no_error_and_the_pin_is_written() -> None:
+    Path("sources.yaml").write_text(PAGE.format(pin=OLD))
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` has done when it has seen enough
+    done = subprocess.run(
+        [sys.executable, "-m", "copywriter.inspect", str(SHOP), "--pin", "shop"],
+        env={"PYTHONPATH": str(ROOT)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path("sources.yaml").read_text() == PAGE.format(pin=canonical.sha256(SHOP))
