@@ -16,6 +16,8 @@ from benchmarks import tiny
 from benchmarks.tiny import ROOT as ROOT
 from benchmarks.tiny import TEXTS as TEXTS
 from copywriter import params
+from tests.shared_process import handlers as handlers
+from tests.shared_process import pytest_testnodedown as pytest_testnodedown
 
 if not os.environ.get("COPYWRITER_TEST_GPU"):  # the same tests on the same processor, whatever the machine has
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
