@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
 import torch
 from transformers import TrainerCallback
 from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 
-from copywriter import canonical, paths, speed
+from copywriter import canonical, paths, speed, stage
 from copywriter.params import Params
 from copywriter.stage import UserError
 from copywriter.training.packing import Sequences
@@ -33,7 +32,7 @@ class Speed(TrainerCallback):
         """Takes the time after the first step, which compiles and captures; the only one that is waited for."""
         if self._first is None:
             self._first = (state.global_step, _now())
-            self._setting_up = time.time() - psutil.Process().create_time()
+            self._setting_up, _ = stage.running()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Writes the file, unless there was but one step."""
