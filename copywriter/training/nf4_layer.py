@@ -10,6 +10,11 @@ import torch
 from bitsandbytes.nn.modules import Linear4bit
 
 _Tensor = torch.Tensor
+# What a weight is made of, as the operators take it; their own way of reading signatures knows no *weight.
+_WEIGHT = (
+    "Tensor packed, Tensor absmax, Tensor offset, Tensor outer_absmax, Tensor outer_code, SymInt[] shape, SymInt block"
+)
+_SCHEMA = f"(Tensor x, {_WEIGHT}) -> Tensor"
 
 
 def holds(layer: torch.nn.Module) -> bool:
@@ -21,17 +26,14 @@ def holds(layer: torch.nn.Module) -> bool:
 def product(x: _Tensor, layer: Any) -> _Tensor:
     """x W^T + bias in x's number format; x (..., in). The gradient goes to x alone."""
     state = layer.weight.quant_state
-    nested = state.state2
-    result = cast(
-        _Tensor,
-        _product(
-            x, layer.weight, state.absmax, state.offset, nested.absmax, nested.code, list(state.shape), state.blocksize
-        ),
-    )
+    outer = state.state2
+    weight = (layer.weight, state.absmax, state.offset, outer.absmax, outer.code, list(state.shape), state.blocksize)
+    result = cast(_Tensor, _product(x, *weight))
     return result if layer.bias is None else result + layer.bias.to(x.dtype)
 
 
 def _dense(
+    dtype: torch.dtype,
     packed: _Tensor,
     absmax: _Tensor,
     offset: _Tensor,
@@ -39,39 +41,20 @@ def _dense(
     outer_code: _Tensor,
     shape: list[int],
     block: int,
-    dtype: torch.dtype,
 ) -> _Tensor:
     library: Any = torch.ops.bitsandbytes
     scales = library.dequantize_blockwise(absmax, outer_absmax, outer_code, 256, torch.float32) + offset
     return cast(_Tensor, library.dequantize_4bit(packed, scales, block, "nf4", shape, dtype))
 
 
-@torch.library.custom_op("copywriter::nf4_product", mutates_args=())
-def _product(
-    x: _Tensor,
-    packed: _Tensor,
-    absmax: _Tensor,
-    offset: _Tensor,
-    outer_absmax: _Tensor,
-    outer_code: _Tensor,
-    shape: list[int],
-    block: int,
-) -> _Tensor:
-    return x @ _dense(packed, absmax, offset, outer_absmax, outer_code, shape, block, x.dtype).T
+@torch.library.custom_op("copywriter::nf4_product", mutates_args=(), schema=_SCHEMA)
+def _product(x: _Tensor, *weight: Any) -> _Tensor:
+    return x @ _dense(x.dtype, *weight).T
 
 
-@torch.library.custom_op("copywriter::nf4_product_back", mutates_args=())
-def _product_back(
-    gradient: _Tensor,
-    packed: _Tensor,
-    absmax: _Tensor,
-    offset: _Tensor,
-    outer_absmax: _Tensor,
-    outer_code: _Tensor,
-    shape: list[int],
-    block: int,
-) -> _Tensor:
-    return gradient @ _dense(packed, absmax, offset, outer_absmax, outer_code, shape, block, gradient.dtype)
+@torch.library.custom_op("copywriter::nf4_product_back", mutates_args=(), schema=_SCHEMA)
+def _product_back(gradient: _Tensor, *weight: Any) -> _Tensor:
+    return gradient @ _dense(gradient.dtype, *weight)
 
 
 @_product.register_fake
