@@ -3,7 +3,7 @@
 Reads   sources.yaml, data/cleaning_examples.jsonl, data/{predictions,statistics}_{base,tuned,nearest}.*,
         data/similarity.csv, metrics/{clean_counts,split_counts,lengths,base,tuned,nearest,catalogue}.json,
         metrics/{comparison,slices}.json, metrics/length_histogram.csv, metrics/{train,validation}_history.csv,
-        models/adapter (receipt and tokenizer)
+        models/adapter (its receipt)
 Writes  metrics/report.md (twenty titles), metrics/report.html (all of them, one file that needs no network),
         metrics/model_card.md
 Params  all

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from copywriter import answers, paths
 from copywriter.answers import Answers
-from copywriter.evaluation import card
+from copywriter.training import receipt
 from stages import report, train_qlora
 from tests import test_report
 from tests.conftest import ROOT, room_in
@@ -170,5 +170,5 @@ def test_the_cards_code_writes_what_the_project_writes(
     exec(python.replace('"models/base"', '"models/base", dtype="float32"'), {})
     printed = capsys.readouterr().out
     one = Answers(paths.ADAPTER, p)
-    expected = next(one.texts([answers.request(card.TITLE, p.prompt.questions[0])])).text
+    expected = next(one.texts([answers.request(receipt.TITLE, p.prompt.questions[0])])).text
     assert printed.rstrip("\n").endswith(expected.rstrip()) and len(expected) > 10

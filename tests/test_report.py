@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from copywriter import paths, prompt, records
+from copywriter import paths, records
 from copywriter.evaluation import charts, markdown, statistics, summary
 from copywriter.evaluation import page as page_file
 from copywriter.evaluation import predictions as predictions_file
@@ -126,6 +126,7 @@ RECEIPT: dict[str, Any] = {
     "processes": 1,
     "losses": {"10": 3.8321, "1125": 3.1342},
     "validation_losses": {"500": 3.5, "1125": 3.25},
+    "asked": {"title": "Mug", "prompt": "<user>Describe.\nTitle: Mug<end>\n"},
 }
 
 
@@ -144,12 +145,10 @@ def predictions(variant: str, count: int = 40) -> list[Prediction]:
 
 
 @pytest.fixture(autouse=True)
-def checkout(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with all that the report reads, 40 test titles."""
     monkeypatch.chdir(tmp_path)
     paths.ADAPTER.mkdir(parents=True)
-    for file in prompt.tokenizer_files(tiny_base):
-        shutil.copy(file, paths.ADAPTER)
     write(paths.RECEIPT, RECEIPT)
     for name in ("params.yaml", "sources.yaml"):
         shutil.copy(ROOT / name, tmp_path)
@@ -315,6 +314,7 @@ CONTRADICTIONS: dict[str, tuple[Path, Callable[[dict[str, Any]], Any], str]] = {
     "signatures": (paths.scores("tuned"), lambda it: it | {"signatures": []}, "their signatures differ"),
     "decoding": (paths.scores("base"), lambda it: it | {"decoding": ["x:1"]}, "their decoding differ"),
     "comparison": (paths.scores("nearest"), lambda it: it | {"bleu": 15.05}, "of other scores than nearest's bleu"),
+    "old receipt": (paths.RECEIPT, lambda it: it.pop("asked") and it, "is of another version of this code"),
     "receipt": (paths.RECEIPT, lambda it: it | {"base": {"model": "other"}}, "was trained on other, but params.yaml"),
 }
 

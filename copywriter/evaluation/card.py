@@ -6,12 +6,10 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from copywriter import paths, sources
+from copywriter import sources
 from copywriter.evaluation import page, scores
 from copywriter.evaluation.findings import Findings
-from copywriter.prompt import Prompter, load_tokenizer
 
-TITLE = "Girls Ballet Tutu Neon Pink"
 _KINDS = {  # the hub's name of the metric that each score is
     "bleu": "bleu",
     **dict.fromkeys(("rouge1", "rouge2", "rougeL"), "rouge"),
@@ -28,8 +26,7 @@ _LICENCES = {
 
 def values(found: Findings) -> dict[str, Any]:
     """All that the template names."""
-    tokenizer = load_tokenizer(paths.ADAPTER)
-    (ids,) = Prompter(tokenizer, found.given).prompts([TITLE], found.given.prompt.questions[:1])
+    asked = found.receipt["asked"]
     return found.shared() | {
         "head": Markup(yaml.safe_dump(head(found), sort_keys=False, allow_unicode=True, width=120)),
         "hub_name": sources.hub_name(found.model),
@@ -37,8 +34,8 @@ def values(found: Findings) -> dict[str, Any]:
         "results": found.results,
         "losses": {name: last(found.receipt[name]) for name in ("losses", "validation_losses")},
         "table": [row for row in page.table(found.results, found.comparison) if row["grade"]],
-        "title": Markup(TITLE),
-        "prompt": Markup(repr(tokenizer.decode(ids))),
+        "title": Markup(asked["title"]),
+        "prompt": Markup(repr(asked["prompt"])),
     }
 
 

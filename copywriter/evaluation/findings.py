@@ -120,6 +120,8 @@ def check(found: Findings) -> None:
             if (one["before"], one["after"]) != (found.results[before][name], tuned[name]):
                 what = f"{paths.COMPARISON} is of other scores than {before}'s {name}"
                 raise UserError(f"{what}; run 'dvc repro compare'")
+    if "asked" not in found.receipt:
+        raise UserError(f"{paths.RECEIPT} is of another version of this code; run 'dvc repro train_qlora'")
     if (trained := found.receipt["base"]["model"]) != found.given.model:
         what = f"{paths.ADAPTER} was trained on {trained}, but params.yaml has model {found.given.model}"
         raise UserError(f"{what}; run 'dvc repro train_qlora'")

@@ -7,11 +7,13 @@ from typing import Any
 
 from copywriter import canonical, paths, stage
 from copywriter.model import RECEIPT
+from copywriter.prompt import Prompter
 from copywriter.stage import UserError
 from copywriter.training import identity
 from copywriter.training.experiment import Experiment
 from copywriter.training.trainer import QloraTrainer
 
+TITLE = "Girls Ballet Tutu Neon Pink"  # the example of what the adapter is asked
 _BATCHES = 4  # of validation sequences whose loss verify measures again
 
 
@@ -31,7 +33,14 @@ def contents(of: Experiment, training: QloraTrainer | None) -> dict[str, Any]:
         "losses": {str(entry["step"]): entry["loss"] for entry in log if "loss" in entry},
         "validation_losses": {str(entry["step"]): entry["eval_loss"] for entry in log if "eval_loss" in entry},
         "slice": slice_of(training) if training else None,
+        "asked": {"title": TITLE, "prompt": asked(of)},
     }
+
+
+def asked(of: Experiment) -> str:
+    """The prompt of TITLE, under the first question: who uses the adapter elsewhere asks in this form."""
+    (ids,) = Prompter(of.tokenizer, of.params).prompts([TITLE], of.params.prompt.questions[:1])
+    return str(of.tokenizer.decode(ids))
 
 
 def slice_of(training: QloraTrainer) -> dict[str, Any]:
