@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ruamel.yaml import YAML, parser
 
 from copywriter.training import identity
 from tests.conftest import ROOT
@@ -114,6 +115,11 @@ def test_requirements_are_exact_and_agree_with_the_constraints() -> None:
     constraints = pins("constraints.txt")
     for name in ("requirements.txt", "requirements-dev.txt"):
         assert pins(name).items() <= constraints.items(), name
+
+
+def test_dvc_reads_its_files_in_c() -> None:
+    # It falls back to Python without a word where the library is missing, and then reads for seconds in every run.
+    assert YAML(typ="safe").Parser is not parser.Parser
 
 
 def test_no_tracked_section_holds_a_key_that_dvcs_run_cache_overlooks() -> None:
