@@ -2,30 +2,26 @@
 
 import functools
 import importlib.metadata
+import itertools
+from collections import Counter
+from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
 import evaluate
 from nltk.stem.porter import PorterStemmer
 from rouge_score import scoring
-from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenize import tokenize
-from rouge_score.tokenizers import Tokenizer
 
 KINDS = ("rouge1", "rouge2", "rougeL")
+_STEMMER = SimpleNamespace(stem=functools.lru_cache(2**18)(PorterStemmer().stem))  # most words come again
 
 
-class Stems(Tokenizer):  # type: ignore[misc]
-    """rouge-score's own tokenizer; a word's stem and a text's tokens are computed once."""
-
-    def __init__(self) -> None:
-        self.stem = functools.lru_cache(2**18)(PorterStemmer().stem)
-        self._tokens = functools.lru_cache(4)(lambda text: tokenize(text, self))
-
-    def tokenize(self, text: str) -> list[str]:
-        """The stems of a text's words."""
-        tokens: list[str] = self._tokens(text)
-        return tokens
+def common(left: Iterable[Any], right: Iterable[Any]) -> int:
+    """How many items both have; one that stands several times counts as often as in the side that has it less often."""
+    counts, others = Counter(left), Counter(right)
+    return sum(min(count, others[one]) for one, count in counts.items() if one in others)
 
 
 def common_subsequence(left: list[str], right: list[str]) -> int:
@@ -44,12 +40,20 @@ def common_subsequence(left: list[str], right: list[str]) -> int:
     return len(left) - column.bit_count()
 
 
-def rouge_l(reference: list[str], written: list[str]) -> float:
-    """F1 of the longest common subsequence, in the arithmetic of rouge-score."""
-    if not reference or not written:
-        return 0.0
-    length = common_subsequence(reference, written)
-    return float(scoring.fmeasure(length / len(written), length / len(reference)))
+def f1(match: int, reference: int, written: int) -> float:
+    """F1 of so many matches among the items of both sides, in the arithmetic of rouge-score."""
+    return float(scoring.fmeasure(match / max(written, 1), match / max(reference, 1)))
+
+
+def pair(reference: str, written: str) -> list[float]:
+    """F1 of ROUGE-1, ROUGE-2 and ROUGE-L."""
+    left, right = tokenize(reference, _STEMMER), tokenize(written, _STEMMER)
+    pairs = [list(itertools.pairwise(side)) for side in (left, right)]
+    return [
+        f1(common(left, right), len(left), len(right)),
+        f1(common(*pairs), *map(len, pairs)),
+        f1(common_subsequence(left, right), len(left), len(right)),
+    ]
 
 
 class Rouge(evaluate.Metric):  # type: ignore[misc]
@@ -68,13 +72,7 @@ class Rouge(evaluate.Metric):  # type: ignore[misc]
         )
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
-        stems = Stems()
-        scorer = RougeScorer(list(KINDS[:2]), tokenizer=stems)
-        rows = []
-        for written, reference in zip(predictions, references, strict=True):
-            pair = scorer.score(reference, written)
-            longest = rouge_l(stems.tokenize(reference), stems.tokenize(written))
-            rows.append([pair["rouge1"].fmeasure, pair["rouge2"].fmeasure, longest])
+        rows = [pair(reference, written) for written, reference in zip(predictions, references, strict=True)]
         means = {kind: 100 * sum(row[at] for row in rows) / len(rows) for at, kind in enumerate(KINDS)}
         version = importlib.metadata.version("rouge-score")
         signature = f"ROUGE|stemmer:yes|measure:f1|aggregate:mean|version:{version}"
