@@ -6,6 +6,7 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from copywriter.evaluation.logits import require_numbers
 from copywriter.prompt import Example
 from copywriter.stage import progress
 
@@ -19,7 +20,7 @@ def nll(
     """Yields (row, nats): -log p of all completion tokens, the end token included, given the prompt and those before.
 
     `wanted` are the rows to compute, all by default. Batches are formed of all rows whatever is wanted, rows of similar
-    length together, so that a run that goes on gives the same bits. FloatingPointError for a result that is no number.
+    length together, so that a run that goes on gives the same bits. UserError for a result that is no number.
     """
     missing = set(range(len(rows)) if wanted is None else wanted)
     with tqdm(**progress("references", len(missing))) as bar:
@@ -71,6 +72,5 @@ def _batch(model: PreTrainedModel, rows: Sequence[Example]) -> list[float]:
     logits32 = logits.float()
     each = logits32.logsumexp(-1) - logits32.gather(-1, targets[..., None]).squeeze(-1)
     sums = each.where(counted, 0).double().sum(-1)
-    if not torch.isfinite(sums).all():
-        raise FloatingPointError("the model's logits are not numbers; try precision: fp32")
+    require_numbers(bool(torch.isfinite(sums).all()), model.dtype)
     return [round(value, 4) for value in sums.tolist()]

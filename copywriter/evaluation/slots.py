@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from copywriter.evaluation import cached
 from copywriter.evaluation.choice import Chooser
+from copywriter.evaluation.logits import require_numbers
 from copywriter.graph import Replay
 
 
@@ -85,11 +86,10 @@ class Slots:
     def ended(self, slots: Sequence[int]) -> dict[int, list[int]]:
         """What the rows wrote that write no more, of those in `slots`; the end token included.
 
-        FloatingPointError when a model's logits are no numbers.
+        UserError when a model's logits are no numbers.
         """
         writes = self._writes.tolist()
-        if self._broken:
-            raise FloatingPointError("the model's logits are not numbers; try precision: fp32")
+        require_numbers(not self._broken, self._model.dtype)
         done = [slot for slot in slots if not writes[slot]]
         if not done:
             return {}
@@ -98,9 +98,8 @@ class Slots:
         return {slot: ids[:tokens] for slot, (ids, tokens) in zip(done, rows, strict=True)}
 
     def written(self, slot: int, after: int) -> tuple[list[int], bool]:
-        """The tokens that the row wrote `after` the first so many, and whether it goes on."""
-        if self._broken:
-            raise FloatingPointError("the model's logits are not numbers; try precision: fp32")
+        """The tokens that the row wrote `after` the first so many, and whether it goes on; UserError as in `ended`."""
+        require_numbers(not self._broken, self._model.dtype)
         return self._written[slot, after : int(self._tokens[slot])].tolist(), bool(self._writes[slot])
 
     def keep(self, slots: Sequence[int]) -> None:
