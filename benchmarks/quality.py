@@ -47,7 +47,7 @@ class Judge:
         self.prompts = self._prompter.prompts(titles)
         self._examples = self._prompter.examples(titles, [row.description for row in rows])
         train = [row.description for row in records.iterate_products(paths.TRAIN)]
-        self._library, _ = ngrams.runs(train, measure.RUN)
+        self._library = ngrams.library(train, measure.RUN)
 
     def ask(self, dense: Any, decodings: Mapping[str, Decoding]) -> dict[str, Side]:
         """What `dense` writes under each decoding; the likelihood of the references is the same for all."""

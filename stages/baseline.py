@@ -36,13 +36,14 @@ def predict(test: Sequence[Product], train: Sequence[Product]) -> tuple[list[Pre
 
 def run() -> str:
     """Reads, looks up, scores and writes; the summary for the log."""
-    train = records.read_products(paths.TRAIN)
-    rows, likeness = predict(records.read_products(paths.TEST), train)
-    library, _ = ngrams.runs([row.description for row in train], measure.RUN)
+    train, test = records.read_products(paths.TRAIN), records.read_products(paths.TEST)
+    measure.prepare(len(test))
+    rows, likeness = predict(test, train)
+    library = ngrams.library([row.description for row in train], measure.RUN)
     found, signatures = measure.measure(rows, library)
     result = scores.rounded(found.sum(0))
     catalogue = [Prediction(row.title, "", row.reference, row.reference) for row in rows]
-    own = scores.rounded(statistics.table(measure.surface(catalogue, library)).sum(0))
+    own = scores.rounded(statistics.table(measure.surface(catalogue) | measure.learned(catalogue, library)).sum(0))
     predictions.write(paths.predictions("nearest"), rows)
     statistics.write(paths.statistics("nearest"), found)
     with canonical.new_file(paths.SIMILARITY) as aside, aside.open("w", encoding="utf-8", newline="") as stream:

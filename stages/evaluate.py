@@ -7,114 +7,32 @@ Params: max_length, max_prompt_length, quantization, precision, compile, prompt,
 Texts and likelihoods are kept in runs/, named by all that decides them and not by how they are scored.
 """
 
-import dataclasses
-import functools
-import importlib.metadata
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-from copywriter import canonical, compilation, device, graph, model, nf4, params, paths, prompt, records, stage
-from copywriter.evaluation import (
-    cached,
-    choice,
-    generate,
-    kept,
-    likelihood,
-    measure,
-    ngrams,
-    predictions,
-    scores,
-    slots,
-    statistics,
-)
-from copywriter.evaluation.predictions import Prediction
-from copywriter.prompt import Prompter, load_tokenizer
-from copywriter.records import Product
+from copywriter import canonical, params, paths, records, stage
+from copywriter.evaluation import measure, ngrams, predictions, scores, statistics
 
-WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
-WRITING = (nf4, model, generate, cached, choice, slots, compilation, graph)  # the code that decides a text
-LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "peft")
-
-
-def predict(variant: str, rows: Sequence[Product], p: params.Params) -> list[Prediction]:
-    """What `variant` writes for the rows' titles, asked as in training, and how likely it finds their descriptions."""
-    weights = WEIGHTS[variant]
-    processor = device.choose()
-    dtype = device.dtype(p.precision, processor)
-    tokenizer = load_tokenizer(weights)
-    prompter = Prompter(tokenizer, p)
-    titles = [row.title for row in rows]
-    prompts = prompter.prompts(titles)
-    examples = prompter.examples(titles, [row.description for row in rows])
-    compiled = p.compile is not False and compilation.obstacle(processor) is None
-    dense = functools.cache(lambda: model.load_dense(weights, p.quantization, dtype, processor))
-
-    def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        some = [prompts[row] for row in missing]
-        for at, one in generate.texts(dense(), tokenizer, some, p.decoding, p.max_prompt_length, compiled):
-            yield missing[at], dataclasses.asdict(one)
-
-    def nll(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for row, nats in likelihood.nll(dense(), examples, missing):
-            yield row, {"nll": nats}
-
-    ran_on = [str(dtype), device.name(processor)]
-    both = identity(weights) | {"quantization": p.quantization, "on": ran_on}
-    writing = {"decoding": p.decoding.model_dump(), "width": p.max_prompt_length, "compiled": compiled}
-    of_texts = {"prompts": prompts, "code": _code(WRITING), **writing}
-    of_nll = {"rows": [[row.input_ids, row.prompt_length] for row in examples], "code": _code([likelihood, model, nf4])}
-    written = kept.rows("predictions", both | of_texts, len(rows), texts)
-    found = kept.rows("likelihoods", both | of_nll, len(rows), nll)
-    return [
-        Prediction(
-            row.title,
-            prompter.question(row.title),
-            row.description,
-            one["text"],
-            one["stopped"],
-            one["tokens"],
-            likely["nll"],
-            len(example.input_ids) - example.prompt_length,
-        )
-        for row, example, one, likely in zip(rows, examples, written, found, strict=True)
-    ]
-
-
-def identity(weights: Path) -> dict[str, Any]:
-    """All that tells these weights, their tokenizer and the libraries that compute with them from others."""
-    files = [*prompt.tokenizer_files(weights)]
-    if weights == paths.ADAPTER:
-        files += [weights / "adapter_config.json", *sorted(weights.glob("*.safetensors"))]
-    return {
-        "base": model.base_identity(paths.BASE)["sha256"],
-        "files": {file.name: canonical.sha256(file) for file in files},
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-    }
-
-
-def _code(modules: Sequence[ModuleType]) -> list[str]:
-    return [canonical.sha256(Path(str(module.__file__))) for module in modules]
+VARIANTS = ("base", "tuned")
 
 
 def run(variant: str, p: params.Params) -> str:
     """Reads, generates, scores and writes; the summary for the log."""
-    rows = predict(variant, records.read_products(paths.TEST), p)
-    library, _ = ngrams.runs([row.description for row in records.iterate_products(paths.TRAIN)], measure.RUN)
+    test = records.read_products(paths.TEST)
+    measure.prepare(len(test))
+    from copywriter.evaluation import variants  # brings torch, which the processes that score do without
+
+    rows = variants.predict(variant, test, p)
+    library = ngrams.library([row.description for row in records.iterate_products(paths.TRAIN)], measure.RUN)
     found, signatures = measure.measure(rows, library)
     result = scores.rounded(found.sum(0))
     decoding = [f"{key}:{value}" for key, value in p.decoding.model_dump().items()]
-    dtype = str(device.dtype(p.precision, device.choose())).removeprefix("torch.")
-    scored = f"the values of the {p.quantization} weights" if p.quantization != "none" else "the weights as published"
     predictions.write(paths.predictions(variant), rows)
     statistics.write(paths.statistics(variant), found)
     canonical.write_json(
         paths.scores(variant),
         result
         | {"rows": len(rows), "signatures": signatures, "decoding": decoding}
-        | {"scored": [f"{scored}, an adapter merged in float32, computed in {dtype}"]},
+        | {"scored": [variants.computed(p)]},
     )
     shown = ", ".join(f"{name} {result[name]}" for name in (*scores.OVERLAP, "nll", "stopped"))
     return f"{len(rows):,} texts, {shown}"
@@ -123,7 +41,7 @@ def run(variant: str, p: params.Params) -> str:
 def main() -> None:
     """Wires the stage."""
     variant = sys.argv[1] if len(sys.argv) == 2 else ""
-    if variant not in WEIGHTS:
+    if variant not in VARIANTS:
         raise SystemExit("evaluate: name the variant: python -m stages.evaluate base|tuned")
     stage.run(f"evaluate@{variant}", lambda: run(variant, params.load()))
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from copywriter import canonical, model, paths, records
-from copywriter.evaluation import generate, kept, likelihood, predictions, scores
+from copywriter.evaluation import generate, kept, likelihood, predictions, scores, variants
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.stage import UserError
 from stages import evaluate, train_qlora
@@ -205,7 +205,7 @@ def test_all_code_that_decides_a_text_decides_which_are_reused() -> None:
     # Left out: what the values of others go through (params, prompts and weights are in the name themselves).
     plumbing = {f"copywriter/{name}.py" for name in ("__init__", "canonical", "device", "params", "paths", "stage")}
     plumbing.add("copywriter/evaluation/logits.py")
-    named = {str(Path(str(module.__file__)).relative_to(ROOT)) for module in evaluate.WRITING}
+    named = {str(Path(str(module.__file__)).relative_to(ROOT)) for module in variants.WRITING}
     assert named == (own_files(ROOT / "copywriter/evaluation/generate.py") - plumbing) | {
         "copywriter/evaluation/generate.py",
         "copywriter/model.py",
@@ -216,12 +216,12 @@ def test_all_code_that_decides_a_text_decides_which_are_reused() -> None:
 def test_another_adapter_writes_anew(room: Path) -> None:
     p = prepare(room, epochs=1, learning_rate=0.01)
     train_qlora.run(p)
-    before = evaluate.identity(paths.ADAPTER)
+    before = variants.identity(paths.ADAPTER)
     weights = paths.ADAPTER / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    assert evaluate.identity(paths.ADAPTER) != before
+    assert variants.identity(paths.ADAPTER) != before
     canonical.write_json(paths.ADAPTER / "README.json", {})  # no part of the weights
-    assert evaluate.identity(paths.BASE) != before
+    assert variants.identity(paths.BASE) != before
 
 
 def test_metrics_are_flat_numbers_and_lists_that_say_what_was_scored(room: Path) -> None:

@@ -9,11 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from copywriter import answers, canonical, export, model, paths
-from copywriter.evaluation import measure, ngrams, scores, significance
+from copywriter.evaluation import measure, ngrams, scores, significance, variants
 from copywriter.prompt import load_tokenizer
 from copywriter.records import Product
 from copywriter.stage import UserError
-from stages import evaluate, train_qlora
+from stages import train_qlora
 from tests.conftest import ROOT
 from tests.test_generate import prepare
 
@@ -51,10 +51,10 @@ def test_an_export_scores_within_the_adapters_intervals(trained: Any, monkeypatc
     export.merged(paths.ADAPTER, Path("out"), trained)
     found = {}
     for side, weights in (("adapter", paths.ADAPTER), ("base", paths.BASE), ("export", Path("out"))):
-        monkeypatch.setitem(evaluate.WEIGHTS, "tuned", weights)
+        monkeypatch.setitem(variants.WEIGHTS, "tuned", weights)
         monkeypatch.setattr(paths, "RUNS", Path(f"runs-{side}"))  # no side takes another's kept texts
-        written = evaluate.predict("tuned", rows, trained)
-        found[side], _ = measure.measure(written, ngrams.runs([row.description for row in rows], measure.RUN)[0])
+        written = variants.predict("tuned", rows, trained)
+        found[side], _ = measure.measure(written, ngrams.library([row.description for row in rows], measure.RUN))
     export_scores, base_scores = (scores.rounded(found[side].sum(0)) for side in ("export", "base"))
     intervals = significance.intervals(found["adapter"], seed=0, resamples=2000)
     outside = [name for name, (low, high) in intervals.items() if not low <= export_scores[name] <= high]

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from copywriter.evaluation import facts, measure, ngrams, predictions, scores, s
 from copywriter.evaluation.metric_modules import rouge
 from copywriter.evaluation.predictions import Prediction
 from copywriter.stage import UserError
+from tests.conftest import ROOT
 
 PAIRS = [
     ("The steel bucket holds ten litres of water.", "A steel bucket that holds ten litres of water and sand."),
@@ -168,7 +171,7 @@ def test_an_empty_test_set_is_refused() -> None:
 
 
 def test_what_stands_in_the_training_texts_or_the_title_is_counted() -> None:
-    library, _ = ngrams.runs(["One two three four five six seven eight nine, and so on.", "ten"], measure.RUN)
+    library = ngrams.library(["One two three four five six seven eight nine, and so on.", "ten"], measure.RUN)
     written = "Well: one two three four five six seven eight ten"  # of its three runs of eight words one is known
     found = score([(written, "r")], "two three", library)
     assert found["memorised_8grams"] == 0.3333
@@ -179,7 +182,8 @@ def test_runs_do_not_cross_from_one_text_to_the_next() -> None:
     hashes, of = ngrams.runs(["a b c", "", "d", "e f g h"], 3)
     assert of.tolist() == [0, 3, 3]
     assert len(set(hashes.tolist())) == 3
-    library, _ = ngrams.runs(["a b", "c d e f g h i j k"], 8)
+    assert not len(ngrams.runs([], 8)[0])
+    library = ngrams.library(["a b", "c d e f g h i j k"], 8)
     assert ngrams.verbatim(["b c d e f g h i", "c d e f g h i j"], library, 8)[0].tolist() == [0, 1]
 
 
@@ -217,6 +221,32 @@ def test_a_fact_that_the_title_does_not_state_is_invented(text: str, title: str,
 def test_a_reference_confirms_facts() -> None:
     found = score([("It weighs 5 kg and is 3 m long.", "Weight: 5 kg.")], "Rope")
     assert (found["invented_facts"], found["invented_texts"], found["unconfirmed_facts"]) == (2.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_neither_parts_nor_processes_change_a_bit(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = rows(PAIRS + PAIRS[:2], "steel bucket")
+    learned = [written for written, _ in PAIRS]
+    whole, signatures = measure.measure(some, ngrams.library(learned, measure.RUN), 1)
+    monkeypatch.setattr(measure, "ROWS", 3)
+    monkeypatch.setattr(ngrams, "_AT_ONCE", 2)
+    found, again = measure.measure(some, ngrams.library(learned, measure.RUN), processes)
+    assert (found == whole).all()
+    assert again == signatures
+    assert whole[:, statistics.COLUMNS.index("verbatim_match")].any()
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(measure.ROWS, False), (measure.ROWS + 1, True)])
+def test_processes_that_will_score_have_their_imports_before_they_are_asked(rows: int, expected: bool) -> None:
+    code = (
+        "from copywriter.cleaning import parallel\n"
+        "from copywriter.evaluation import measure\n"
+        "measure._processors = lambda: 2\n"
+        f"measure.prepare({rows})\n"
+        "print(*parallel.in_order(eval, [\"'evaluate' in __import__('sys').modules\"] * 2, 2))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == [str(expected)] * 2, done.stderr
 
 
 def test_statistics_come_back_as_they_went_in(tmp_path: Path) -> None:

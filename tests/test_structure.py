@@ -103,6 +103,13 @@ def test_stages_that_hold_no_tensor_start_without_torch(name: str) -> None:
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.parametrize("name", ["baseline", "evaluate"])
+def test_the_processes_that_score_start_from_a_stage_that_imports_little(name: str) -> None:
+    heavy = ("torch", "transformers", "datasets", "evaluate")
+    check = f"import sys, stages.{name}; sys.exit(any(m in sys.modules for m in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
+
+
 def test_requirements_are_exact_and_agree_with_the_constraints() -> None:
     pin = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")
 

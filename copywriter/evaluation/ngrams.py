@@ -7,12 +7,21 @@ from numpy.typing import NDArray
 
 from copywriter.splitting import shingles
 
+_AT_ONCE = 256  # texts: what their characters become fits a processor's cache, and little memory
+
 Counts = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 
 def runs(texts: Sequence[str], words: int) -> tuple[Hashes, Counts]:
     """64-bit hashes of each run of so many words (as in text.words, at most 25), and the number of each run's text."""
+    starts = range(0, max(len(texts), 1), _AT_ONCE)
+    parts = [_runs(texts[at : at + _AT_ONCE], words) for at in starts]
+    of = [numbers + at for at, (_, numbers) in zip(starts, parts, strict=True)]
+    return np.concatenate([hashes for hashes, _ in parts]), np.concatenate(of)
+
+
+def _runs(texts: Sequence[str], words: int) -> tuple[Hashes, Counts]:
     hashes, counts = shingles.word_hashes(texts)
     if len(hashes) < words:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
@@ -48,7 +57,13 @@ def shared(texts: Sequence[str], sources: Sequence[str], words: int) -> tuple[Co
     return per_text(of, len(texts), hit), per_text(of, len(texts))
 
 
-def verbatim(texts: Sequence[str], library: Hashes, words: int) -> tuple[Counts, Counts]:
-    """For each text: its runs that stand anywhere in the library (hashes that `runs` gave), and all its runs."""
+def library(texts: Sequence[str], words: int) -> Hashes:
+    """The hashes of all the texts' runs, ascending."""
+    return np.sort(runs(texts, words)[0])
+
+
+def verbatim(texts: Sequence[str], known: Hashes, words: int) -> tuple[Counts, Counts]:
+    """For each text: its runs that stand anywhere in the texts of a library, and all its runs."""
     hashes, of = runs(texts, words)
-    return per_text(of, len(texts), np.isin(hashes, library)), per_text(of, len(texts))
+    hit = np.searchsorted(known, hashes) < np.searchsorted(known, hashes, "right")
+    return per_text(of, len(texts), hit), per_text(of, len(texts))
