@@ -5,7 +5,6 @@ when an extended or shortened run differs from the one from nothing.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks import tiny, trial
+from benchmarks import process, trial
 from copywriter import canonical, params, paths
 
 _RUNS = (("kept", 3), ("kept", 5), ("kept", 2), ("fresh five", 5), ("fresh two", 2))
@@ -30,8 +29,7 @@ def run(place: Path, runs: str, epochs: int, changes: dict[str, Any]) -> tuple[f
     given = trial.changed(params.load(), {**changes, "epochs": epochs, "tracking": []})
     (room / "params.yaml").write_text(yaml.safe_dump(given.model_dump()))
     environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(tiny.ROOT), os.environ.get("PYTHONPATH", "")]),
+        **process.environment(),
         "COPYWRITER_RUNS": str(place / f"runs {runs}"),
     }
     begin = time.perf_counter()

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks import tiny, victim
+from benchmarks import process, tiny, victim
 from copywriter import canonical, paths
 
 SMALL: dict[str, Any] = {
@@ -252,8 +252,8 @@ def _dvc(room: Path, log: Path, *words: str) -> tuple[int, str]:
 
 
 def _environment() -> dict[str, str]:
-    found = {name: value for name, value in os.environ.items() if name not in ("COPYWRITER_RUNS", "DVC_ROOT")}
-    return found | {"PYTHONPATH": os.pathsep.join([str(tiny.ROOT), os.environ.get("PYTHONPATH", "")])}
+    ours = ("COPYWRITER_RUNS", "DVC_ROOT")
+    return {name: value for name, value in process.environment().items() if name not in ours}
 
 
 def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:

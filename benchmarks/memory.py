@@ -8,21 +8,16 @@ checkpointing more than 6 GiB.
 
 import argparse
 import contextlib
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import meter, prepare, shapes
+from benchmarks import meter, prepare, process, shapes
 from benchmarks.meter import Seen
-from benchmarks.tiny import ROOT
 from copywriter import device, paths
 from copywriter.params import Params
 from copywriter.training import memory
@@ -52,12 +47,8 @@ def settings(micro: list[int], compiled: bool) -> Iterator[dict[str, Any]]:
 
 def alone(changes: Mapping[str, Any], vocabulary: int, gib: float | None = None) -> dict[str, Any]:
     """What meter.measured says, in a process of its own."""
-    job = json.dumps({"changes": dict(changes), "vocabulary": vocabulary, "gib": gib})
-    code = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        command = [sys.executable, "-m", "benchmarks.meter", job, result.name]
-        subprocess.run(command, env={**os.environ, "PYTHONPATH": code}, check=True)
-        found: dict[str, Any] = json.loads(Path(result.name).read_text())
+    job = {"changes": dict(changes), "vocabulary": vocabulary, "gib": gib}
+    found: dict[str, Any] = process.answer("benchmarks.meter", job)
     return found
 
 

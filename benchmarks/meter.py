@@ -5,7 +5,6 @@ In one process for all, a setting would be charged with what those before it lef
 
 import contextlib
 import ctypes
-import json
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import rows, trial
+from benchmarks import process, rows, trial
 from benchmarks.sides import LORA, MAX_LENGTH, MAX_PROMPT, SEED
 from benchmarks.tiny import ROOT
 from copywriter import device, params, paths
@@ -118,4 +117,4 @@ def _experiment(p: Params, processor: torch.device, dtype: torch.dtype, vocabula
 
 if __name__ == "__main__":
     with contextlib.redirect_stdout(sys.stderr):  # the Trainer's own lines
-        Path(sys.argv[2]).write_text(json.dumps(measured(json.loads(sys.argv[1]), Meter())))
+        process.respond(lambda job: measured(job, Meter()))

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks import quality, recipe, tiny
+from benchmarks import process, quality, recipe, tiny
 from benchmarks.quality import Judge, Side
 from copywriter import canonical, device, model, params, paths, records, stage
 from copywriter.stage import UserError
@@ -50,8 +50,8 @@ def train(options: argparse.Namespace) -> None:
             command += ["--steps", str(options.steps)] if options.steps else []
             log = (folder / "log").open("a")
             started.append((folder, subprocess.Popen(command, stdout=log, stderr=log, env=_environment())))
-    for folder, process in started:
-        if process.wait():
+    for folder, one in started:
+        if one.wait():
             last = (folder / "log").read_text().strip().splitlines()[-1:]
             raise UserError(f"the training in {folder} failed: {''.join(last)}; its log stands there")
 
@@ -118,10 +118,9 @@ def learned(adapter: Path) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Children find this code wherever the working folder is, and one GPU: Trainer would spread its batch over all."""
+    """Children see one GPU: Trainer would spread its batch over all."""
     gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-    code = os.pathsep.join([str(tiny.ROOT), os.environ.get("PYTHONPATH", "")])
-    return os.environ | {"PYTHONPATH": code, "CUDA_VISIBLE_DEVICES": gpu}
+    return process.environment() | {"CUDA_VISIBLE_DEVICES": gpu}
 
 
 def _options() -> argparse.Namespace:

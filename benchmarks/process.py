@@ -1,4 +1,4 @@
-"""A job in a process of its own, under a time limit; how it failed, when it did, in one line."""
+"""A job in a process of its own; under a time limit, when asked, and how it failed in one line."""
 
 import contextlib
 import json
@@ -7,12 +7,32 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.sides import ROOT, Job
 
 _ERROR = re.compile(r"^[\w.]*(Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
+
+
+def environment() -> dict[str, str]:
+    """This process's, in which children find this code wherever their working folder is."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def answer(module: str, job: Mapping[str, Any], **variables: str) -> Any:
+    """What `python -m module` answers to a job through `respond`, with these variables of its environment."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as result:
+        command = [sys.executable, "-m", module, json.dumps(dict(job)), result.name]
+        subprocess.run(command, env=environment() | variables, stdout=subprocess.DEVNULL, check=True)
+        return json.loads(Path(result.name).read_text())
+
+
+def respond(work: Callable[[Any], Any]) -> None:
+    """The other side of `answer`: what `work` makes of the job."""
+    Path(sys.argv[2]).write_text(json.dumps(work(json.loads(sys.argv[1]))))
 
 
 def result_of(module: str, job: Job, log: Path, limit: float) -> dict[str, Any]:

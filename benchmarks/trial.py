@@ -1,10 +1,6 @@
 """One training of the working folder's data in a process of its own, with some of its params changed."""
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -15,6 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from benchmarks import process
 from copywriter import params
 from copywriter.training import experiment
 
@@ -89,16 +86,9 @@ def train(changes: Mapping[str, Any], until: int | None, strict: bool = False) -
 
 def apart(changes: Mapping[str, Any], until: int | None = None, strict: bool = False, **environment: str) -> Any:
     """The same in a new process."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        job = json.dumps({"changes": dict(changes), "until": until, "strict": strict})
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.trial", job, result.name],
-            env={**os.environ, **environment},
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        return json.loads(Path(result.name).read_text())
+    job = {"changes": dict(changes), "until": until, "strict": strict}
+    return process.answer("benchmarks.trial", job, **environment)
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(train(**json.loads(sys.argv[1]))))
+    process.respond(lambda job: train(**job))
