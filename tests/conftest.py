@@ -29,6 +29,13 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.base(tmp_path_factory.mktemp("tiny") / "base")
 
 
+class Quiet:
+    """An HTTP request handler's part that says nothing on the terminal."""
+
+    def log_message(self, *args: Any) -> None:
+        """Says nothing."""
+
+
 ServerT = TypeVar("ServerT", bound=ThreadingHTTPServer)
 
 
@@ -51,6 +58,11 @@ def room_in(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Makes `folder` such a working folder, and the current one."""
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(base, folder / "models" / "base")
+    return stand_in(folder, monkeypatch)
+
+
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes `folder` the current one, with its own runs/."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr("copywriter.paths.RUNS", folder / "runs")
     monkeypatch.setattr("copywriter.paths.SPEED", folder / "runs" / "speed.json")

@@ -112,7 +112,7 @@ class Sshd:
     def __init__(self, folder: Path, home: Path) -> None:
         folder.mkdir()
         self.folder, self.home, self.port = folder, home, free_port()
-        self.read_only = False  # from the next start on
+        self.read_only = False
         self.key = folder / "user"
         self.new_host_key()
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
@@ -168,6 +168,12 @@ class Sshd:
         for one in [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]:
             one.kill()
         self.process.wait()
+
+    def allow(self, write: bool) -> None:
+        """Starts it anew, with or without the right to write."""
+        self.kill()
+        self.read_only = not write
+        self.start()
 
     def use(self, checkout: Checkout, folder: Path, *where: str) -> None:
         """Makes the remote `adapters` of the checkout this server's `folder`; `where` is --local by default."""

@@ -267,9 +267,8 @@ def test_every_command_of_the_docs_answers(
         stdin = Path(first.split()[1]).read_text() if first.startswith("cat ") else None
         code, out, err = run(monkeypatch, capsys, *words[3:], stdin=stdin)
         assert (code, err) == (0, ""), line
-        assert bool(out.strip()) is (len(words) > 3 or stdin is not None), (
-            line
-        )  # without a title it reads an empty stdin
+        asked = len(words) > 3 or stdin is not None  # without a title it reads an empty stdin
+        assert bool(out.strip()) is asked, line
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from copywriter import canonical, paths, sources
 from copywriter.fetching import practice
 from copywriter.stage import UserError
 from stages import fetch
-from tests.conftest import served
+from tests.conftest import Quiet, served
 
 ROOT = Path(__file__).parent.parent
 BODY = b'{"title": "Girls Ballet Tutu Neon Pink", "content": "3 layer ballet tutu"}\n'
@@ -47,7 +47,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def server() -> Iterator[str]:
     """The address of a server that has /shop.jsonl."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/shop.jsonl" else 404)
             self.end_headers()
@@ -55,9 +55,6 @@ def server() -> Iterator[str]:
 
         def do_CONNECT(self) -> None:
             self.send_error(403)
-
-        def log_message(self, *args: Any) -> None:
-            pass
 
     with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as http:
         yield f"http://127.0.0.1:{http.server_address[1]}"

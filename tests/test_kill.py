@@ -31,20 +31,9 @@ def test_points_hit_every_kind_once_and_spread_over_the_steps() -> None:
 @pytest.mark.parametrize(("mode", "points"), [("4bit packed x4", "16"), (kill.DVC, "2")])
 def test_a_run_that_is_killed_and_typed_again_ends_in_the_same_bits(tmp_path: Path, mode: str, points: str) -> None:
     log = tmp_path / "log"
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.kill",
-        "--points",
-        points,
-        "--modes",
-        mode,
-        "--rows",
-        "80",
-        "--jobs",
-        "2",
-    ]
-    done = subprocess.run([*command, "--log", str(log)], cwd=ROOT, capture_output=True, text=True)
+    options = ["--points", points, "--modes", mode, "--rows", "80", "--jobs", "2", "--log", str(log)]
+    command = [sys.executable, "-m", "benchmarks.kill", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr + log.read_text()[-3000:]
     assert done.stdout.count(": equal") == int(points)
     assert "DIFFERENT" not in done.stdout

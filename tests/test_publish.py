@@ -19,7 +19,7 @@ from huggingface_hub import ModelCard, constants
 from copywriter import canonical, model, paths
 from copywriter.stage import UserError
 from stages import train_qlora
-from tests.conftest import ROOT, room_in, served
+from tests.conftest import ROOT, Quiet, room_in, served, stand_in
 from tests.test_generate import prepare
 from tools import publish
 
@@ -81,7 +81,7 @@ class Hub(ThreadingHTTPServer):
         return small | large
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
@@ -108,9 +108,6 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     do_PUT = do_GET = do_POST  # noqa: N815
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture
@@ -141,10 +138,8 @@ def checkout(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A copy of it to stand in, without a token."""
     folder = tmp_path / "checkout"
     shutil.copytree(made, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(paths, "RUNS", Path("runs"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    return folder
+    return stand_in(folder, monkeypatch)
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -299,7 +294,5 @@ def test_dry_makes_the_folder_and_asks_nobody(checkout: Path, hub: Hub) -> None:
 @pytest.mark.parametrize(("given", "options"), [("", ""), ("PUBLIC=1", "--public")])
 def test_make_types_this_command(given: str, options: str) -> None:
     words = ["make", "--no-print-directory", "-n", "-o", ".venv/ready", "publish", f"REPO={REPO}", *given.split()]
-    typed = subprocess.run(
-        words, cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout  # `make test` runs it too
-    assert typed.split() == ["python", "-m", "tools.publish", f'"{REPO}"', *options.split()]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["python", "-m", "tools.publish", f'"{REPO}"', *options.split()]

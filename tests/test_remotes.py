@@ -163,19 +163,13 @@ def test_a_place_without_the_right_to_write_is_said_and_the_right_mends_it(
 ) -> None:
     there = tmp_path / "there"
     sshd.use(checkout, there)
-    sshd.kill()
-    sshd.read_only = True
-    sshd.start()
+    sshd.allow(write=False)
     said = checkout.run("dvc", "push", "models/adapter", ok=False)
     assert "ERROR" in said and "Permission denied" in said
     assert not there.exists()
-    sshd.kill()
-    sshd.read_only = False
-    sshd.start()
+    sshd.allow(write=True)
     checkout.run("dvc", "push", "models/adapter")
-    sshd.kill()
-    sshd.read_only = True
-    sshd.start()
+    sshd.allow(write=False)
     clone = checkout.clone(tmp_path / "clone")
     clone.run("dvc", "pull", "models/adapter")  # reading needs no such right
     assert pulled(clone) == pulled(checkout)

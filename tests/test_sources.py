@@ -4,14 +4,13 @@ import hashlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from copywriter import paths, sources
 from copywriter.fetching import downloads, transfers
 from copywriter.stage import UserError
-from tests.conftest import served
+from tests.conftest import Quiet, served
 
 BODY = b'{"title": "Tutu"}\n' * 100
 PIN = hashlib.sha256(BODY).hexdigest()
@@ -28,7 +27,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, Server)
         self.server.asked.append(self.path)
@@ -39,9 +38,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body) + (7 if name == "/short.jsonl" else 0)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture

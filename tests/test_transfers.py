@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from copywriter import paths
 from copywriter.fetching import downloads, transfers
 from copywriter.stage import UserError
-from tests.conftest import served
+from tests.conftest import Quiet, served
 
 BODY = random.Random(0).randbytes(50_000)
 NEW = random.Random(1).randbytes(40_000)
@@ -38,7 +37,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/shop.csv"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         here = self.server
         assert isinstance(here, Server)
@@ -67,9 +66,6 @@ class Handler(BaseHTTPRequestHandler):
         if here.cut is not None:
             here.cut = None
             self.close_connection = True
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture

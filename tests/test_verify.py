@@ -14,7 +14,7 @@ from copywriter import canonical, model, paths, records, verify
 from copywriter.stage import UserError
 from copywriter.training import receipt
 from stages import train_qlora
-from tests.conftest import room_in
+from tests.conftest import room_in, stand_in
 from tests.test_train import prepare
 
 
@@ -32,9 +32,7 @@ def copy(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """One of a test's own."""
     room = tmp_path / "room"
     shutil.copytree(trained, room)
-    monkeypatch.chdir(room)
-    monkeypatch.setattr("copywriter.paths.RUNS", room / "runs")
-    return room
+    return stand_in(room, monkeypatch)
 
 
 def verdicts(steps: int = 1) -> dict[str, str]:

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from copywriter import canonical, paths, sources
 from stages import fetch_model
-from tests.conftest import ROOT, served
+from tests.conftest import ROOT, Quiet, served
 
 BASE = Path("models/base")
 REVISION = "a" * 40
@@ -167,7 +167,7 @@ class Hub(ThreadingHTTPServer):
         self.files[f"/api/models/shop/tiny/tree/{REVISION}"] = json.dumps(tree).encode()
 
 
-class HubHandler(BaseHTTPRequestHandler):
+class HubHandler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -191,9 +191,6 @@ class HubHandler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture
