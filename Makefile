@@ -26,7 +26,7 @@ demo: .venv/ready
 	python -m tools.demo
 
 repro: .venv/ready
-	python -m tools.outlook
+	python -m tools.time_estimate
 	dvc repro
 
 gpu-run: .venv/ready

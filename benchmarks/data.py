@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks import make_catalogue, measure
-from copywriter import canonical, paths, records, text
+from copywriter import files, paths, records, text
 from copywriter.records import Product
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def ours(file: Path, folder: Path) -> Side:
     place = paths.CATALOGUES / file.name
     (folder / place).parent.mkdir()
     (folder / place).symlink_to(file)
-    entry = {"kind": "file", "path": str(place), "sha256": canonical.sha256(file), **fields}
+    entry = {"kind": "file", "path": str(place), "sha256": files.sha256(file), **fields}
     sources = {"datasets": {"measured": entry}, "models": {}}
     for name, content in ((paths.PARAMS, params | {"dataset": "measured"}), (paths.SOURCES, sources)):
         (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -81,9 +81,9 @@ def notebooks(file: Path, folder: Path, mojibake: bool) -> Side:
     return looked_at({"all": run}, int(run.printed.split()[-1]), [folder / part.name for part in PARTS], remark)
 
 
-def looked_at(steps: Mapping[str, measure.Run], kept: int, files: Iterable[Path], remark: str = "") -> Side:
+def looked_at(steps: Mapping[str, measure.Run], kept: int, sets: Iterable[Path], remark: str = "") -> Side:
     """A side whose files of train, validation and test are counted and searched for leaks."""
-    train, validation, test = map(records.read_products, files)
+    train, validation, test = map(records.read_products, sets)
     return Side(steps, kept, (len(train), len(validation), len(test)), leaked(train, test), remark)
 
 

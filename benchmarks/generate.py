@@ -23,7 +23,7 @@ from benchmarks import rows, shapes
 from benchmarks.prepare import build
 from benchmarks.sides import ROOT, SEED
 from benchmarks.writers import WAYS
-from copywriter import device
+from copywriter.modeling import device
 
 _WARM_UP = 4  # new tokens of every text
 

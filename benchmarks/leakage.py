@@ -1,7 +1,7 @@
 """Leaks between the sets, and how many planted near-duplicates are found: `python -m benchmarks.leakage`.
 
 The stages from fetch to split run on a catalogue in a temporary folder. Then every training row is compared with every
-test and validation row, by Python's own sets of words instead of the hashes of copywriter/splitting/shingles.py, and so
+test and validation row, by Python's own sets of words instead of the hashes of copywriter/shingles.py, and so
 are two splits of the same rows that know no families. Prints numbers, never a text of the catalogue.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks import planted
 from benchmarks.data import table
-from copywriter import canonical, params, records, sources, stage, text
+from copywriter import files, params, records, sources, stage, text
 from copywriter.records import Product
 from copywriter.splitting import families
 from stages import clean, fetch, sample, split
@@ -30,13 +30,13 @@ Parts = Mapping[str, Sequence[Product]]
 
 def write_parts(entry: fetch.Entry, given: params.Params, folder: Path) -> Parts:
     """The rows of train, validation and test as the stages write them to `folder`."""
-    files = {part: folder / f"{part}.parquet" for part in PARTS}
+    sets = {part: folder / f"{part}.parquet" for part in PARTS}
     cleaned, sampled, counts = folder / "clean.parquet", folder / "sample.parquet", folder / "counts.json"
     print("fetch:", fetch.fetch("measured", entry, folder / "raw"))
     print("clean:", clean.run(given, folder / "raw", cleaned, folder / "examples.jsonl", counts))
     print("sample:", sample.run(given, cleaned, sampled))
-    print("split:", split.run(given, sampled, files, counts), flush=True)
-    return {part: records.read_products(file) for part, file in files.items()}
+    print("split:", split.run(given, sampled, sets, counts), flush=True)
+    return {part: records.read_products(file) for part, file in sets.items()}
 
 
 def cut(rows: Sequence[Product], like: Parts) -> Parts:
@@ -130,7 +130,7 @@ def from_file(given: argparse.Namespace) -> sources.File:
     file = Path(given.catalogue)
     fields = {"title": given.title, "description": given.description, "licence": "unknown"}
     return sources.File.model_validate(
-        {"kind": "file", "url": f"file://{file.absolute()}", "sha256": canonical.sha256(file), **fields}
+        {"kind": "file", "url": f"file://{file.absolute()}", "sha256": files.sha256(file), **fields}
     )
 
 

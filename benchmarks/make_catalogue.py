@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from copywriter import canonical, stage
+from copywriter import errors, files, stage
 from copywriter.fetching import practice
 from copywriter.fetching.phrases import banks
 
@@ -112,7 +112,7 @@ def block(lines: tuple[Lines, Lines], seed: int) -> tuple[bytes, int]:
 @contextmanager
 def opened(file: Path) -> Iterator[IO[bytes]]:
     """Where the gzipped lines go: into the file, or into the member of a .zip that the official one has."""
-    with canonical.new_file(file) as aside:
+    with files.new_file(file) as aside:
         if file.suffix != ".zip":
             with aside.open("wb") as stream:
                 yield stream
@@ -132,7 +132,7 @@ def write(file: Path, rows: int, seed: int, processes: int) -> str:
         for at in range(0, rows, LINES_PER_BLOCK)
     )
     size = 0
-    with opened(file) as stream, Pool(processes) as pool, tqdm(**stage.progress("lines", rows)) as bar:
+    with opened(file) as stream, Pool(processes) as pool, tqdm(**errors.progress("lines", rows)) as bar:
         for compressed, length in pool.imap(partial(block, seed=seed), blocks):
             stream.write(compressed)
             size += length

@@ -18,7 +18,8 @@ import torch
 
 from benchmarks import meter, prepare, process, shapes
 from benchmarks.meter import Seen
-from copywriter import device, paths
+from copywriter import paths
+from copywriter.modeling import device
 from copywriter.params import Params
 from copywriter.training import memory
 

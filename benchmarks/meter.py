@@ -14,14 +14,16 @@ from typing import Any
 
 import torch
 
-from benchmarks import process, rows, trial
+from benchmarks import process, rows
 from benchmarks.sides import LORA, MAX_LENGTH, MAX_PROMPT, SEED
-from benchmarks.tiny import ROOT
-from copywriter import device, params, paths
+from copywriter import params, paths
+from copywriter.errors import UserError
+from copywriter.modeling import device
 from copywriter.params import Params
 from copywriter.prompt import load_tokenizer
-from copywriter.stage import UserError
-from copywriter.training import experiment, fit, launch, memory, step
+from copywriter.training import experiment, launch, memory, memory_fit, step
+from tests.support import trial
+from tests.support.tiny import ROOT
 
 _STEPS = 2
 _ROWS, _HELD = 600, 300  # enough for three steps of 32 sequences, and a validation batch of them
@@ -91,13 +93,13 @@ def measured(job: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     said: list[str] = []
     if job["gib"]:
         try:
-            p, said = fit.fitted(p, experiment.config(), dtype, meter.leave(job["gib"]), compiled)
+            p, said = memory_fit.fitted(p, experiment.config(), dtype, meter.leave(job["gib"]), compiled)
         except UserError as error:
             return {"said": str(error)}
     expected = memory.expected(memory.sizes(experiment.config(), p), p, dtype, compiled)
     result = {"expected": expected, "seen": None, "said": "; ".join(said)}
     try:
-        with tempfile.TemporaryDirectory(prefix="copywriter-memory-") as folder, fit.exhausted(p):
+        with tempfile.TemporaryDirectory(prefix="copywriter-memory-") as folder, memory_fit.exhausted(p):
             training = _experiment(p, processor, dtype, job["vocabulary"]).trainer(Path(folder))
             training.replay(None, _STEPS)
             result["seen"] = asdict(meter.seen())

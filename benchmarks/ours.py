@@ -5,9 +5,9 @@ from typing import Any
 from transformers import Trainer
 
 from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, MAX_PROMPT, ROOT, SEED, Job, Side
-from copywriter import device, model, params
+from copywriter import params
+from copywriter.modeling import device, loading, lora
 from copywriter.prompt import Example, load_tokenizer
-from copywriter.training import lora
 from copywriter.training.experiment import sequences
 from copywriter.training.trainer import QloraTrainer
 
@@ -38,9 +38,9 @@ def ours(side: Side, job: Job, examples: list[Example]) -> Trainer:
         "log_steps": 10,
     }
     p = p.model_copy(update=given | side.changes)
-    base = model.load_base(job.weights, p.quantization, dtype, processor)
-    if model.keeps_dense(p.dequantize, job.weights, processor):
-        base = model.dequantized(base)
+    base = loading.load_base(job.weights, p.quantization, dtype, processor)
+    if loading.keeps_dense(p.dequantize, job.weights, processor):
+        base = loading.dequantized(base)
     adapted = lora.with_adapter(base, p)
     train, validation = sequences(examples, p), sequences(examples[:1], p)
     return QloraTrainer(adapted, load_tokenizer(job.weights), p, train, validation, job.folder, dtype)

@@ -17,9 +17,9 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, SEED, Job, Side
-from copywriter import device
+from copywriter.modeling import device
+from copywriter.modeling.loss import IGNORED
 from copywriter.prompt import Example, load_tokenizer
-from copywriter.training.loss import IGNORED
 
 _NEVER = 10**6  # steps; the clock ends the training
 

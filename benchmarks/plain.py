@@ -18,12 +18,14 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks import process, quality, recipe, tiny
+from benchmarks import process, quality, recipe
 from benchmarks.quality import Judge, Side
-from copywriter import canonical, device, model, params, paths, records, stage
-from copywriter.stage import UserError
+from copywriter import errors, files, params, paths, records
+from copywriter.errors import UserError
+from copywriter.modeling import device, loading
 from copywriter.training import receipt
 from stages import train_qlora
+from tests.support import tiny
 
 PLAIN, OURS = "greedy", "params.yaml"  # decodings
 TINY = {  # changes to params.yaml
@@ -59,7 +61,7 @@ def train(options: argparse.Namespace) -> None:
 def score(judge: Judge, weights: Path, p: params.Params) -> dict[str, Side]:
     """What a model writes under both decodings, its adapter merged as evaluate merges it."""
     processor = device.choose()
-    dense = model.load_dense(weights, p.quantization, device.dtype(p.precision, processor), processor)
+    dense = loading.load_dense(weights, p.quantization, device.dtype(p.precision, processor), processor)
     found = judge.ask(dense, {PLAIN: quality.plain(p.decoding), OURS: p.decoding})
     del dense
     gc.collect()
@@ -79,7 +81,7 @@ def checked(judge: Judge, ours: Side, adapter: Path, p: params.Params, count: in
 
 def report(options: argparse.Namespace, p: params.Params) -> None:
     """Scores every side and writes the table, its differences and the same as JSON."""
-    judge = Judge(records.read_products(stage.existing(quality.SETS[options.rows], "dvc repro split")), p)
+    judge = Judge(records.read_products(errors.existing(quality.SETS[options.rows], "dvc repro split")), p)
     weights, trainings = {"base": paths.BASE}, {}
     for epochs in options.epochs:
         folder = recipe.folder_of(epochs, options.steps, options.out)
@@ -89,7 +91,7 @@ def report(options: argparse.Namespace, p: params.Params) -> None:
         else:
             print(f"{folder}: not at its end yet; call again", file=sys.stderr)
     plain = list(trainings)
-    if (paths.ADAPTER / model.WEIGHTS).exists():
+    if (paths.ADAPTER / loading.WEIGHTS).exists():
         weights["ours"], trainings["ours"] = paths.ADAPTER, learned(paths.ADAPTER)
     sides = {name: score(judge, folder, p) for name, folder in weights.items()}
     where = f"{device.name(device.choose())}, torch {torch.__version__}, transformers {transformers.__version__}"
@@ -106,7 +108,7 @@ def report(options: argparse.Namespace, p: params.Params) -> None:
         text += ["", checked(judge, sides[plain[-1]][PLAIN], weights[plain[-1]], p, options.check)]
     found = {name: {which: side.scores for which, side in both.items()} for name, both in sides.items()}
     content = {"rows": len(judge.rows), "sides": found, "trainings": trainings, "differences": differences}
-    canonical.write_json(options.out / f"{options.rows}.json", content)
+    files.write_json(options.out / f"{options.rows}.json", content)
     quality.write(options.out, options.rows, "\n".join(text))
 
 

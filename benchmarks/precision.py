@@ -16,9 +16,10 @@ import transformers
 
 from benchmarks import quality
 from benchmarks.quality import Judge, Side
-from copywriter import canonical, device, model, params, paths, records, stage
+from copywriter import errors, files, params, paths, records
+from copywriter.errors import UserError
 from copywriter.evaluation import significance, verdict
-from copywriter.stage import UserError
+from copywriter.modeling import device, loading
 
 SHOWN = ("nll", "bleu", "rougeL", "stopped")
 
@@ -40,7 +41,7 @@ def measured(judge: Judge, weights: Path, p: params.Params) -> dict[str, Side]:
     processor = device.choose()
     sides = {}
     for name, (quantization, precision) in variants(p).items():
-        dense = model.load_dense(weights, quantization, device.dtype(precision, processor), processor)
+        dense = loading.load_dense(weights, quantization, device.dtype(precision, processor), processor)
         sides[name] = judge.ask(dense, {"": p.decoding})[""]
         del dense
         gc.collect()
@@ -67,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     p = params.load()
     try:
-        rows = records.read_products(stage.existing(quality.SETS[options.rows], "dvc repro split"))[: options.count]
+        rows = records.read_products(errors.existing(quality.SETS[options.rows], "dvc repro split"))[: options.count]
         judge = Judge(rows, p)
         weights = {"base": paths.BASE} | ({"tuned": paths.ADAPTER} if paths.ADAPTER.exists() else {})
         found = {name: measured(judge, folder, p) for name, folder in weights.items()}
@@ -84,7 +85,7 @@ def main() -> None:
         text += ["", f"{name}:", "", *(f"- {one}" for one in differences(sides, p))]
     content = {name: {of: side.scores for of, side in sides.items()} for name, sides in found.items()}
     options.out.mkdir(parents=True, exist_ok=True)
-    canonical.write_json(options.out / f"{options.rows}.json", {"rows": len(rows), "sides": content})
+    files.write_json(options.out / f"{options.rows}.json", {"rows": len(rows), "sides": content})
     quality.write(options.out, options.rows, "\n".join(text))
 
 

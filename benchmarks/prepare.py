@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from benchmarks import rows, shapes
 from benchmarks.rows import END, PAD
 from benchmarks.sides import SEED, Job
-from copywriter import device
+from copywriter.modeling import device
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 

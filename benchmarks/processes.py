@@ -19,9 +19,9 @@ from transformers import TrainerCallback
 from benchmarks import prepare, rows, shapes
 from benchmarks.ours import ours
 from benchmarks.sides import SEED, Job, Side
-from copywriter import device
-from copywriter.stage import UserError
-from copywriter.training import launch, order
+from copywriter.errors import UserError
+from copywriter.modeling import device
+from copywriter.training import data_order, launch
 
 NAME = "benchmarks.processes"
 
@@ -62,7 +62,7 @@ def train(options: argparse.Namespace) -> str:
     if team.is_main_process and not weights.exists():
         prepare.build(weights, figures, device.choose())
     team.wait_for_everyone()
-    micro = order.micro_batch(options.batch, options.micro, team.num_processes)
+    micro = data_order.micro_batch(options.batch, options.micro, team.num_processes)
     changes = {"dequantize": True, "batch_size": options.batch, "micro_batch_size": micro}
     job = Job(
         shape=options.shape,

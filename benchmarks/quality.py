@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from copywriter import compilation, paths, records
-from copywriter.evaluation import generate, likelihood, measure, ngrams, scores, significance
+from copywriter import paths, records
+from copywriter.evaluation import likelihood, measure, ngrams, scores, significance
 from copywriter.evaluation.predictions import Prediction
-from copywriter.evaluation.statistics import Statistics
+from copywriter.evaluation.row_statistics import Statistics
 from copywriter.evaluation.verdict import GRADES, number, sentence, verdict
+from copywriter.generation import generate
+from copywriter.modeling import compilation
 from copywriter.params import Decoding, Params
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product

@@ -20,11 +20,12 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from benchmarks.sides import LEARNING_RATE, LORA, SEED
-from copywriter import canonical, device, model, params, paths
-from copywriter.evaluation.generate import Written
+from copywriter import files, params, paths
+from copywriter.errors import UserError
+from copywriter.generation.generate import Written
+from copywriter.modeling import device, loading
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
-from copywriter.stage import UserError
 
 TOLD = "training.json"  # in an adapter's folder: what its training was; written last
 DROPOUT = 0.05  # of LoRA's input: TRL's own default
@@ -65,7 +66,7 @@ def told(folder: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     found: dict[str, Any] = json.loads(file.read_text())
-    if found["data"] != canonical.sha256(paths.TRAIN):
+    if found["data"] != files.sha256(paths.TRAIN):
         raise UserError(f"{folder} was trained on other rows than {paths.TRAIN} holds; delete it")
     return found
 
@@ -144,16 +145,16 @@ def train(
         return False
     training.model.save_pretrained(folder)
     load_tokenizer(paths.BASE).save_pretrained(folder)
-    canonical.write_json(folder / model.RECEIPT, {"base": model.base_identity(paths.BASE)})  # what merging it asks for
+    files.write_json(folder / loading.RECEIPT, {"base": loading.base_identity(paths.BASE)})  # what merging it asks for
     told = {
         "epochs": state.epoch,
         "steps": state.global_step,
         "tokens": round(state.epoch * sum(len(one) for one in training.train_dataset["input_ids"])),
         "seconds": round(seconds, 1),
         "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
-        "data": canonical.sha256(paths.TRAIN),
+        "data": files.sha256(paths.TRAIN),
     }
-    canonical.write_json(folder / TOLD, told)
+    files.write_json(folder / TOLD, told)
     return True
 
 
@@ -161,7 +162,7 @@ def train(
 def texts(adapter: Path, prompts: Sequence[list[int]], p: params.Params) -> list[Written]:
     """What a user of PEFT gets: `generate`, greedily, all prompts in one batch, the adapter beside the 4-bit base."""
     processor = device.choose()
-    base = model.load_base(paths.BASE, "4bit", device.dtype(p.precision, processor), processor)
+    base = loading.load_base(paths.BASE, "4bit", device.dtype(p.precision, processor), processor)
     adapted: Any = PeftModel.from_pretrained(base, str(adapter)).eval()
     tokenizer = load_tokenizer(paths.BASE)
     end = int(tokenizer.eos_token_id)

@@ -6,7 +6,7 @@ Prints the validation loss at the end of each run, and its ratio to cosine's; --
 import argparse
 from typing import Any
 
-from benchmarks import trial
+from tests.support import trial
 
 
 def variants(decays: list[float]) -> dict[str, dict[str, Any]]:

@@ -19,10 +19,10 @@ from typing import Any
 
 import yaml
 
-from benchmarks import trial
-from benchmarks.tiny import ROOT
-from copywriter import params, paths, stage
-from copywriter.stage import UserError
+from copywriter import errors, params, paths
+from copywriter.errors import UserError
+from tests.support import trial
+from tests.support.tiny import ROOT
 
 TARGETS = {"cold": 90.0, "warm": 30.0}  # seconds
 WITH_DVC = importlib.util.find_spec("dvc") is not None  # else the stage alone is timed, and said
@@ -34,8 +34,8 @@ def room(folder: Path, changes: dict[str, Any]) -> None:
     for name in ("benchmarks", "copywriter", "stages"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (paths.TRAIN, paths.VALIDATION):
-        _take(str(stage.existing(path, "dvc repro split")), folder / path)
-    shutil.copytree(stage.existing(paths.BASE, "dvc repro fetch_model"), folder / paths.BASE, copy_function=_take)
+        _take(str(errors.existing(path, "dvc repro split")), folder / path)
+    shutil.copytree(errors.existing(paths.BASE, "dvc repro fetch_model"), folder / paths.BASE, copy_function=_take)
     given = trial.changed(params.load(), changes)
     (folder / "params.yaml").write_text(yaml.safe_dump(given.model_dump()))
     if WITH_DVC:
@@ -64,7 +64,7 @@ def measure(folder: Path) -> dict[str, float]:
     result.unlink(missing_ok=True)
     given = environment(folder)
     begun = time.time()
-    command = [sys.executable, "-m", "benchmarks.marks", str(begun), str(result)]
+    command = [sys.executable, "-m", "benchmarks.startup_trace", str(begun), str(result)]
     if WITH_DVC:
         entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train_qlora"]
         outs = [one if isinstance(one, str) else next(iter(one)) for one in entry["outs"]]

@@ -9,9 +9,9 @@ from transformers import AutoModelForCausalLM, GenerationConfig, StoppingCriteri
 
 from benchmarks.rows import PAD
 from benchmarks.sides import LORA, ROOT
-from copywriter import compilation, device, model, params
-from copywriter.evaluation import generate
-from copywriter.training import lora
+from copywriter import params
+from copywriter.generation import generate
+from copywriter.modeling import compilation, device, loading, lora
 
 Prompts = Sequence[list[int]]
 Caps = Sequence[int]  # new tokens of each row: random weights would never stop
@@ -32,7 +32,7 @@ class _Ended(StoppingCriteria):
 def adapted(weights: Path) -> Any:
     """The 4-bit base with an adapter beside it, as it is after training."""
     processor = device.choose()
-    base = model.load_base(weights, "4bit", device.dtype("auto", processor), processor)
+    base = loading.load_base(weights, "4bit", device.dtype("auto", processor), processor)
     p = params.load(ROOT / "params.yaml")
     settings = {**LORA, "dropout": 0.0, "target_modules": "all-linear"}
     return lora.with_adapter(base, p.model_copy(update={"lora": p.lora.model_copy(update=settings)})).eval()
@@ -89,7 +89,7 @@ def continuous(loaded: Any, prompts: Prompts, caps: Caps) -> int:
 
 
 def ours(slots: int) -> Callable[[Any, Prompts, Caps], int]:
-    """copywriter.evaluation.generate with so many texts at once."""
+    """copywriter.generation.generate with so many texts at once."""
 
     def write(loaded: Any, prompts: Prompts, caps: Caps) -> int:
         decoding = params.load(ROOT / "params.yaml").decoding.model_copy(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from copywriter import paths
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 
 def _typed() -> Iterator[str]:
@@ -40,7 +40,7 @@ def _ask(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"{batch} cannot be read ({error.strerror}); name a file with a title on each line") from None
     with source:
-        from copywriter.conversation import Conversation  # brings torch: --help and mistakes need not wait for it
+        from copywriter.generation.session import Conversation  # brings torch: --help and mistakes need not wait for it
 
         asked = Conversation(options)
         if batch:

@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig
 
-from copywriter import canonical, model, params, paths, prompt, sources
-from copywriter.answers import settings
-from copywriter.stage import UserError
+from copywriter import files, params, paths, prompt, sources
+from copywriter.errors import UserError
+from copywriter.generation.inference import settings
+from copywriter.modeling import loading
 
 VOLATILE = ("transformers_version", "_name_or_path")
 
@@ -23,22 +24,22 @@ def merged(adapter: Path, folder: Path, p: params.Params) -> str:
     """Writes weights, configs, tokenizer and notice, whole or not at all; a summary. UserError where it is in use."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} holds something already; name a new folder, or remove it first")
-    if not model.is_adapter(adapter):
+    if not loading.is_adapter(adapter):
         raise UserError(f"{adapter} holds no adapter to merge; name one with --adapter")
     p = settings(adapter, p)
     tokenizer_files = prompt.tokenizer_files(adapter)
-    whole = model.load_dense(adapter, p.quantization, torch.float32, torch.device("cpu")).to(torch.bfloat16)  # type: ignore[arg-type]
-    base = json.loads((adapter / model.RECEIPT).read_text(encoding="utf-8"))["base"]
+    whole = loading.load_dense(adapter, p.quantization, torch.float32, torch.device("cpu")).to(torch.bfloat16)  # type: ignore[arg-type]
+    base = json.loads((adapter / loading.RECEIPT).read_text(encoding="utf-8"))["base"]
     ids = json.loads((paths.BASE / "generation_config.json").read_text(encoding="utf-8"))
-    with canonical.new_folder(folder) as aside:
+    with files.new_folder(folder) as aside:
         whole.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
         whole.save_pretrained(aside, max_shard_size="1000GB")
-        canonical.rewrite_json(aside / "config.json", drop=VOLATILE)
-        canonical.write_json(aside / "generation_config.json", ids)
+        files.rewrite_json(aside / "config.json", drop=VOLATILE)
+        files.write_json(aside / "generation_config.json", ids)
         for file in tokenizer_files:
             (aside / file.name).write_bytes(file.read_bytes())
-        made_of = {"base": base, "adapter": canonical.sha256(adapter / model.WEIGHTS), "quantization": p.quantization}
-        canonical.write_json(aside / model.MERGED, made_of)
+        made_of = {"base": base, "adapter": files.sha256(adapter / loading.WEIGHTS), "quantization": p.quantization}
+        files.write_json(aside / loading.MERGED, made_of)
         (aside / "NOTICE.md").write_text(notice(base["model"], p), encoding="utf-8")
     return f"{base['model']} with {adapter}, in bf16, in {folder}"
 

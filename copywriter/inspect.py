@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from copywriter import canonical, params, paths, pins, sources
+from copywriter import files, params, paths, sources
+from copywriter.errors import UserError
 from copywriter.fetching import archives, downloads
-from copywriter.reading import layout, survey, tables
-from copywriter.reading.survey import Column, Verdict
-from copywriter.stage import UserError
+from copywriter.reading import layout, pins, profile, tables
+from copywriter.reading.profile import Column, Verdict
 
 WIDTH = 100  # characters of a line of text that is shown
 OPTIONS = ("member", "format", "encoding", "delimiter", "title", "description")
@@ -26,7 +26,7 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
         raise UserError(misplaced)
     place = arguments.file if remote else str(paths.CATALOGUES / source.name)
     name, known = _known(place, arguments.pin)
-    entry = {"kind": "file", "url" if remote else "path": place, "sha256": canonical.sha256(source)}
+    entry = {"kind": "file", "url" if remote else "path": place, "sha256": files.sha256(source)}
     entry |= {key: getattr(arguments, key) or getattr(known, key, None) for key in OPTIONS}
     params.check(sources.File, entry | dict.fromkeys(("title", "description", "licence"), ""), "the options")
     with tempfile.TemporaryDirectory() as folder:
@@ -34,19 +34,19 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
         if entry["member"] or archives.is_archive(source):
             file = archives.take_member(source, entry["member"], Path(folder))
             yield f"{source.name} is a zip archive; this is its file {file.name}"
-        sample = survey.draw(file, entry)
+        sample = profile.draw(file, entry)
         shape = tables.guess(file, entry)
-    total, found = survey.columns(sample)
+    total, found = profile.columns(sample)
     extent = "rows, all looked at" if sample.whole else f"of about {sample.rows:,} rows looked at, drawn by chance"
     yield f"{file.name}: {shape}, {source.stat().st_size:,} bytes, {total:,} {extent}"
     yield from column_lines(total, found)
-    guessed = survey.guess(found)
+    guessed = profile.guess(found)
     title, description = entry["title"] or guessed[0], entry["description"] or guessed[1]
     if not title or not description:
         raise UserError(f"{file.name} has no two columns of text; give --title and --description")
     _require(title, description, found)
     yield f"\ntitle: {title}    description: {description}"
-    yield from verdict_lines(survey.judge(sample, title, description))
+    yield from verdict_lines(profile.judge(sample, title, description))
     if not sample.whole:
         yield "\nOf duplicates only those inside the sample are seen; clean counts them all."
     entry |= {"title": title, "description": description, "licence": "mine"}

@@ -9,9 +9,9 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from copywriter import paths, stage
+from copywriter import errors, paths
+from copywriter.errors import UserError
 from copywriter.params import Params
-from copywriter.stage import UserError
 
 _MESSAGE = "\u2402message\u2403"  # stands for the message while the chat template is rendered once
 
@@ -19,7 +19,7 @@ _MESSAGE = "\u2402message\u2403"  # stands for the message while the chat templa
 def load_tokenizer(weights: Path) -> PreTrainedTokenizerBase:
     """The tokenizer stored with the weights; its eos_token ends a turn."""
     cure = "dvc pull models/adapter' or 'dvc repro train_qlora" if weights == paths.ADAPTER else "dvc repro fetch_model"
-    stage.existing(weights / "tokenizer.json", cure)
+    errors.existing(weights / "tokenizer.json", cure)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights, local_files_only=True)
     return tokenizer
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from copywriter import canonical, stage
+from copywriter import errors, files
 
 ROWS_PER_GROUP = 16_384  # fixed: row groups decide the bytes of a Parquet file
 
@@ -57,7 +57,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
     count = 0
     rest = SCHEMA.empty_table()
     with (
-        canonical.new_file(path) as aside,
+        files.new_file(path) as aside,
         pq.ParquetWriter(aside, SCHEMA, compression="zstd", compression_level=3, use_dictionary=False) as writer,
     ):
         for group in chain(tables, [None]):
@@ -72,7 +72,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
 
 def iterate_tables(path: Path) -> Iterator[pa.Table]:
     """The rows of a Parquet file that write_products wrote, in its order, a row group in memory at a time."""
-    with pq.ParquetFile(stage.existing(path, "dvc repro")) as file:
+    with pq.ParquetFile(errors.existing(path, "dvc repro")) as file:
         for batch in file.iter_batches(ROWS_PER_GROUP):
             yield pa.Table.from_batches([batch])
 
@@ -90,11 +90,11 @@ def read_products(path: Path) -> list[Product]:
 
 def write_examples(path: Path, rows: Iterable[Example]) -> None:
     """Writes examples as JSON lines, whole or not at all; in ASCII, for texts before cleaning hold anything."""
-    with canonical.new_file(path) as aside, aside.open("w", encoding="ascii") as stream:
+    with files.new_file(path) as aside, aside.open("w", encoding="ascii") as stream:
         stream.writelines(json.dumps(row._asdict()) + "\n" for row in rows)
 
 
 def read_examples(path: Path) -> list[Example]:
     """All examples of a file that write_examples wrote."""
-    with stage.existing(path, "dvc repro").open(encoding="ascii") as stream:
+    with errors.existing(path, "dvc repro").open(encoding="ascii") as stream:
         return [Example(**json.loads(line)) for line in stream]

@@ -8,15 +8,11 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from copywriter import paths
+from copywriter.errors import UserError
 
 _IMPORTED = time.perf_counter()
-
-
-class UserError(Exception):
-    """A mistake that the user can mend. Its text is one sentence: what was found, where, and the cure."""
 
 
 def run(name: str, work: Callable[[], str]) -> None:
@@ -49,18 +45,6 @@ def running() -> tuple[float, bool]:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), True
     except (OSError, IndexError):
         return time.perf_counter() - _IMPORTED, False
-
-
-def existing(path: Path, command: str) -> Path:
-    """`path`, or a UserError that it is missing and that `command` makes it."""
-    if not path.exists():
-        raise UserError(f"{path} is missing; run '{command}'")
-    return path
-
-
-def progress(unit: str, total: int | None = None) -> dict[str, Any]:
-    """Arguments for a tqdm bar that shows on a terminal and is silent in a log."""
-    return {"unit": f" {unit}", "total": total, "disable": None, "file": sys.stderr, "leave": False}
 
 
 def _peak_mib() -> float:

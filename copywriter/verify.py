@@ -17,9 +17,11 @@ import torch
 from peft import set_peft_model_state_dict
 from safetensors.torch import load_file
 
-from copywriter import canonical, model, params, paths, stage
-from copywriter.stage import UserError
-from copywriter.training import experiment, identity, receipt, snapshot, state
+from copywriter import files, params, paths, stage
+from copywriter.checkpoints import checkpoint_files, contents, fingerprint
+from copywriter.errors import UserError
+from copywriter.modeling import loading
+from copywriter.training import experiment, receipt
 from copywriter.training.trainer import QloraTrainer
 
 _ROUNDING = 2e-3  # relative, of a loss: bf16 on one card against another, or against float32
@@ -67,11 +69,11 @@ def absent(told: Mapping[str, Any]) -> tuple[str, str] | None:
     for name, expected in told["data"].items():
         if not Path(name).exists():
             return "not done", f"{name} is missing; run 'dvc repro split'"
-        if canonical.sha256(Path(name)) != expected:
+        if files.sha256(Path(name)) != expected:
             return "different", f"{name} is not the file that was trained on; run 'dvc repro split'"
-    if not (paths.BASE / model.PIN).exists():
+    if not (paths.BASE / loading.PIN).exists():
         return "not done", f"{paths.BASE} is missing; run 'dvc repro fetch_model'"
-    if model.base_identity(paths.BASE) != told["base"]:
+    if loading.base_identity(paths.BASE) != told["base"]:
         return "different", f"{paths.BASE} is not the model that was trained; run 'dvc repro fetch_model'"
     return None
 
@@ -106,29 +108,40 @@ def replayed(of: experiment.Experiment, training: QloraTrainer, told: Mapping[st
     ours = {step: loss for step, loss in found.items() if int(step) > start}
     tolerance = _DROPOUT if of.params.lora.dropout else _ROUNDING
     finding = compared(where, {step: told["losses"][step] for step in ours}, ours, tolerance)
-    here = identity.fingerprint(of.params, of.base, told["processes"])
+    here = fingerprint.fingerprint(of.params, of.base, told["processes"])
     if finding.verdict != "equal" and here != told["fingerprint"]:
         return Finding(where, finding.verdict, f"{finding.why}; it was trained by another version of the code")
     if finding.verdict == "equal within rounding" and begin:
         return Finding(where, "different", f"{finding.why}, on the machine and versions that wrote the state")
-    end = next((one for one in state.checkpoints(of.folder) if one.step == until and not state.damage(one.path)), None)
+    end = next(
+        (
+            one
+            for one in checkpoint_files.checkpoints(of.folder)
+            if one.step == until and not checkpoint_files.damage(one.path)
+        ),
+        None,
+    )
     if finding.verdict == "equal" and end:
-        same = torch.equal(snapshot.weights(end.path), training.step.weights.detach().cpu())
+        same = torch.equal(contents.weights(end.path), training.step.weights.detach().cpu())
         why = "losses and weights" if same else f"the weights are not those of {end.path}"
         return Finding(where, "equal" if same else "different", why)
     return finding
 
 
-def _begin(of: experiment.Experiment, training: QloraTrainer, logged: list[int], steps: int) -> state.Checkpoint | None:
+def _begin(
+    of: experiment.Experiment, training: QloraTrainer, logged: list[int], steps: int
+) -> checkpoint_files.Checkpoint | None:
     """The last whole state after which at least `steps` steps lead to a recorded loss."""
     last = max(logged, default=0)
     usable = [
         one
-        for one in state.checkpoints(of.folder)
+        for one in checkpoint_files.checkpoints(of.folder)
         if one.step + steps <= last
         and (one.total == training.schedule.total or (not one.total and one.step <= training.schedule.shared_steps))
     ]
-    return next((one for one in sorted(usable, key=lambda one: -one.step) if not state.damage(one.path)), None)
+    return next(
+        (one for one in sorted(usable, key=lambda one: -one.step) if not checkpoint_files.damage(one.path)), None
+    )
 
 
 def compared(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from copywriter import canonical, params, paths, records, speed, stage
+from copywriter import errors, files, params, paths, records, stage, throughput
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.training.packing import pack
 
@@ -87,7 +87,7 @@ def histogram(part: str, lengths: Lengths, limit: int) -> list[dict[str, str | i
 def tokens(prompter: Prompter, rows: list[records.Product]) -> tuple[Lengths, Lengths]:
     """Tokens of each row's prompt and response, before any limit cuts them."""
     pairs: list[tuple[int, int]] = []
-    with tqdm(**stage.progress("rows", len(rows))) as bar:
+    with tqdm(**errors.progress("rows", len(rows))) as bar:
         for at in range(0, len(rows), ROWS_AT_ONCE):
             some = rows[at : at + ROWS_AT_ONCE]
             pairs += prompter.lengths([row.title for row in some], [row.description for row in some])
@@ -118,8 +118,8 @@ def told(parts: Mapping[str, Any], work: Mapping[str, Any], p: params.Params) ->
 
 def write(bins: list[dict[str, str | int]], result: Mapping[str, Any]) -> None:
     """Writes the figures and the histograms."""
-    canonical.write_json(paths.LENGTHS, result)
-    with canonical.new_file(paths.LENGTH_HISTOGRAM) as aside, aside.open("w", newline="") as stream:
+    files.write_json(paths.LENGTHS, result)
+    with files.new_file(paths.LENGTH_HISTOGRAM) as aside, aside.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(bins[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(bins)
@@ -136,8 +136,8 @@ def run(p: params.Params, tokens_per_second: float | None = None) -> str:
     bins = [line for part, values in lengths.items() for line in histogram(part, values, limits[part])]
     write(bins, {"rows": len(rows), **parts, "epoch": work})
     print(told(parts, work, p), file=sys.stderr)
-    model = json.loads(stage.existing(paths.BASE / "pin.json", "dvc repro fetch_model").read_text())["model"]
-    time = speed.expected(work["tokens"], tokens_per_second or speed.measured(model))
+    model = json.loads(errors.existing(paths.BASE / "pin.json", "dvc repro fetch_model").read_text())["model"]
+    time = throughput.expected(work["tokens"], tokens_per_second or throughput.measured(model))
     return f"{len(rows):,} rows; an epoch's {time}"
 
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from copywriter import canonical, paths, records, stage
-from copywriter.evaluation import measure, ngrams, predictions, scores, statistics
-from copywriter.evaluation.nearest import nearest
+from copywriter import errors, files, paths, records, stage
+from copywriter.errors import UserError
+from copywriter.evaluation import measure, ngrams, predictions, row_statistics, scores
 from copywriter.evaluation.predictions import Prediction
 from copywriter.records import Product
-from copywriter.stage import UserError
+from copywriter.retrieval.nearest import nearest
 
 
 def predict(test: Sequence[Product], train: Sequence[Product]) -> tuple[list[Prediction], list[float]]:
@@ -24,7 +24,7 @@ def predict(test: Sequence[Product], train: Sequence[Product]) -> tuple[list[Pre
     if not train:
         raise UserError("there is no training row to take a description from; raise sample.size")
     rows, likeness = [], []
-    with tqdm(**stage.progress("titles", len(test))) as bar:
+    with tqdm(**errors.progress("titles", len(test))) as bar:
         for row, (at, similarity) in zip(
             test, nearest([row.title for row in test], [row.title for row in train]), strict=True
         ):
@@ -43,13 +43,13 @@ def run() -> str:
     found, signatures = measure.measure(rows, library)
     result = scores.rounded(found.sum(0))
     catalogue = [Prediction(row.title, "", row.reference, row.reference) for row in rows]
-    own = scores.rounded(statistics.table(measure.surface(catalogue) | measure.learned(catalogue, library)).sum(0))
+    own = scores.rounded(row_statistics.table(measure.surface(catalogue) | measure.learned(catalogue, library)).sum(0))
     predictions.write(paths.predictions("nearest"), rows)
-    statistics.write(paths.statistics("nearest"), found)
-    with canonical.new_file(paths.SIMILARITY) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
+    row_statistics.write(paths.statistics("nearest"), found)
+    with files.new_file(paths.SIMILARITY) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([["similarity"], *([f"{one:.4f}"] for one in likeness)])
-    canonical.write_json(paths.scores("nearest"), result | {"rows": len(rows), "signatures": signatures})
-    canonical.write_json(
+    files.write_json(paths.scores("nearest"), result | {"rows": len(rows), "signatures": signatures})
+    files.write_json(
         paths.scores("catalogue"), {name: own[name] for name in scores.WITHOUT_REFERENCE} | {"rows": len(rows)}
     )
     shown = ", ".join(f"{name} {result[name]}" for name in scores.OVERLAP)

@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from copywriter import canonical, params, paths, records, stage
-from copywriter.cleaning import duplicates, examples, parallel, rules
+from copywriter import errors, files, parallel, params, paths, records, stage
+from copywriter.cleaning import duplicates, examples, rules
 from copywriter.cleaning.duplicates import Key
 from copywriter.cleaning.examples import Examples
+from copywriter.errors import UserError
 from copywriter.reading import tables
 from copywriter.reading.tables import Chunk
-from copywriter.stage import UserError
 
 REASONS = (*tables.MALFORMED, *rules.REASONS, *duplicates.REASONS)
 
@@ -70,7 +70,7 @@ def clean_rows(
     """
     work = partial(clean_chunk, manifest["title"], manifest["description"], tuple(given.without))
     seen = duplicates.Seen()
-    with tqdm(**stage.progress("rows")) as bar:
+    with tqdm(**errors.progress("rows")) as bar:
         for cleaned in parallel.in_order(work, chunks, processes):
             counts.add(cleaned.counts)
             bar.update(cleaned.counts.read)
@@ -136,8 +136,8 @@ def run(
 ) -> str:
     """Cleans the catalogue in the folder `raw`, in as many processes as there are processors; the summary line."""
     chosen = rules.chosen(given.clean.without)
-    stage.existing(raw, "dvc repro fetch")
-    manifest = json.loads(stage.existing(raw / "manifest.json", "dvc repro --force fetch").read_text(encoding="utf-8"))
+    errors.existing(raw, "dvc repro fetch")
+    manifest = json.loads(errors.existing(raw / "manifest.json", "dvc repro --force fetch").read_text(encoding="utf-8"))
     counts = Counts()
     processes = processes or len(os.sched_getaffinity(0))
     rows = clean_rows(tables.chunks(raw, manifest), manifest, given.clean, counts, processes)
@@ -145,7 +145,7 @@ def run(
     records.write_examples(shown, (pair for rule in chosen for _, pair in counts.examples.get(rule, ())))
     changed = {rule: counts.changed[rule] for rule in chosen}
     result = {"read": counts.read, "kept": counts.kept, "dropped": counts.dropped, "changed": changed}
-    canonical.write_json(counted, result)
+    files.write_json(counted, result)
     return str(counts)
 
 

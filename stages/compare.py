@@ -10,13 +10,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from copywriter import canonical, params, paths, stage
-from copywriter.evaluation import predictions, scores, significance, statistics
+from copywriter import errors, files, params, paths, stage
+from copywriter.errors import UserError
+from copywriter.evaluation import predictions, row_statistics, scores, significance
 from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.row_statistics import Statistics
 from copywriter.evaluation.slices import BY, slices
-from copywriter.evaluation.statistics import Statistics
 from copywriter.evaluation.verdict import GRADES, outcome, sentence, verdict
-from copywriter.stage import UserError
 
 SIDES = ("base", "tuned", "nearest")
 SLICE_RESAMPLES = 2_000
@@ -55,7 +55,7 @@ def sliced(sides: Sides, rows: Sequence[Prediction], similarity: Sequence[float]
 
 def read_similarity(count: int) -> list[float]:
     """Of each test title to the nearest training title; UserError when there are not `count` of them."""
-    with stage.existing(paths.SIMILARITY, "dvc repro baseline").open(encoding="utf-8", newline="") as stream:
+    with errors.existing(paths.SIMILARITY, "dvc repro baseline").open(encoding="utf-8", newline="") as stream:
         found = [float(row["similarity"]) for row in csv.DictReader(stream)]
     if len(found) != count:
         raise UserError(f"{paths.SIMILARITY} is of {len(found):,} titles, not {count:,}; run 'dvc repro baseline'")
@@ -65,7 +65,7 @@ def read_similarity(count: int) -> list[float]:
 def run(p: params.Params) -> str:
     """Reads, compares and writes; the verdict for the log."""
     rows = predictions.read_sides(SIDES)["tuned"]
-    sides = {side: statistics.read(paths.statistics(side)) for side in SIDES}
+    sides = {side: row_statistics.read(paths.statistics(side)) for side in SIDES}
     for side, values in sides.items():
         if len(values) != len(rows):
             found = f"{paths.statistics(side)} is of {len(values):,} rows, but {len(rows):,} texts are written"
@@ -73,14 +73,14 @@ def run(p: params.Params) -> str:
     intervals = {side: significance.intervals(values, p.seed) for side, values in sides.items()}
     against = {f"tuned_against_{before}": compare(sides, before, p.seed) for before in ("base", "nearest")}
     method = {"rows": len(rows), "resamples": significance.RESAMPLES, "seed": p.seed, "verdict_by": list(GRADES)}
-    canonical.write_json(paths.COMPARISON, {**against, "intervals": intervals, "method": method})
+    files.write_json(paths.COMPARISON, {**against, "intervals": intervals, "method": method})
     similarity = read_similarity(len(rows))
-    canonical.write_json(
+    files.write_json(
         paths.SLICES,
         {"by": BY, "category": "none: a row has a title and a description", "method": {"resamples": SLICE_RESAMPLES}}
         | {"slices": sliced(sides, rows, similarity, p.seed)},
     )
-    with canonical.new_file(paths.SCORE_BARS) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
+    with files.new_file(paths.SCORE_BARS) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["score", "side", "value", "low", "high"])
         for side, values in sides.items():

@@ -9,8 +9,8 @@ Texts and likelihoods are kept in runs/, named by all that decides them and not 
 
 import sys
 
-from copywriter import canonical, params, paths, records, stage
-from copywriter.evaluation import measure, ngrams, predictions, scores, statistics
+from copywriter import files, params, paths, records, stage
+from copywriter.evaluation import measure, ngrams, predictions, row_statistics, scores
 
 VARIANTS = ("base", "tuned")
 
@@ -19,20 +19,20 @@ def run(variant: str, p: params.Params) -> str:
     """Reads, generates, scores and writes; the summary for the log."""
     test = records.read_products(paths.TEST)
     measure.prepare(len(test))
-    from copywriter.evaluation import variants  # brings torch, which the processes that score do without
+    from copywriter.evaluation import predict  # brings torch, which the processes that score do without
 
-    rows = variants.predict(variant, test, p)
+    rows = predict.predict(variant, test, p)
     library = ngrams.library([row.description for row in records.iterate_products(paths.TRAIN)], measure.RUN)
     found, signatures = measure.measure(rows, library)
     result = scores.rounded(found.sum(0))
     decoding = [f"{key}:{value}" for key, value in p.decoding.model_dump().items()]
     predictions.write(paths.predictions(variant), rows)
-    statistics.write(paths.statistics(variant), found)
-    canonical.write_json(
+    row_statistics.write(paths.statistics(variant), found)
+    files.write_json(
         paths.scores(variant),
         result
         | {"rows": len(rows), "signatures": signatures, "decoding": decoding}
-        | {"scored": [variants.computed(p)]},
+        | {"scored": [predict.computed(p)]},
     )
     shown = ", ".join(f"{name} {result[name]}" for name in (*scores.OVERLAP, "nll", "stopped"))
     return f"{len(rows):,} texts, {shown}"

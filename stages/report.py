@@ -9,28 +9,26 @@ Writes  metrics/report.md (twenty titles), metrics/report.html (all of them, one
 Params  all
 """
 
-from pathlib import Path
-
-from copywriter import canonical, params, paths, stage
-from copywriter.evaluation import browser, card, findings, summary
-from copywriter.evaluation.templates import render
-
-HERE = Path(__file__).parent  # of the templates
+from copywriter import files, params, paths, stage
+from copywriter.report import html_report, markdown_report, model_card, results
+from copywriter.report.rendering import render
 
 
 def run(given: params.Params) -> str:
     """Reads, checks and writes; the summary for the log."""
-    found = findings.read(given)
-    html = browser.values(found, script=HERE / "report.js", style=HERE / "report.css")
+    found = results.read(given)
+    html = html_report.values(found)
     for path, content in (
-        (paths.REPORT, render(HERE / "report.md.j2", **summary.values(found))),
-        (paths.REPORT_PAGE, render(HERE / "report.html.j2", **html)),
-        (paths.MODEL_CARD, render(HERE / "model_card.md.j2", **card.values(found))),
+        (paths.REPORT, render("report.md.j2", **markdown_report.values(found))),
+        (paths.REPORT_PAGE, render("report.html.j2", **html)),
+        (paths.MODEL_CARD, render("model_card.md.j2", **model_card.values(found))),
     ):
-        with canonical.new_file(path) as aside:
+        with files.new_file(path) as aside:
             aside.write_text(content, encoding="utf-8", newline="\n")
     rows = len(found.sides["base"])
-    shown = f"{rows:,} test titles in {paths.REPORT_PAGE}, {min(summary.TITLES, rows)} of them in {paths.REPORT}"
+    shown = (
+        f"{rows:,} test titles in {paths.REPORT_PAGE}, {min(markdown_report.TITLES, rows)} of them in {paths.REPORT}"
+    )
     return f"{shown}; {paths.MODEL_CARD}"
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from copywriter import canonical, params, paths, records, stage, text
+from copywriter import files, params, paths, records, stage, text
+from copywriter.errors import UserError
 from copywriter.records import Product
 from copywriter.splitting import families
-from copywriter.stage import UserError
 
 FILES = {"train": paths.TRAIN, "validation": paths.VALIDATION, "test": paths.TEST}
 
@@ -94,16 +94,16 @@ def chosen(file: Path, parts: Sequence[str], part: str) -> Iterator[pa.Table]:
 def run(
     given: params.Params,
     sampled: Path = paths.SAMPLE,
-    files: Mapping[str, Path] = FILES,
+    outputs: Mapping[str, Path] = FILES,
     counted: Path = paths.SPLIT_COUNTS,
 ) -> str:
     """Splits the sample; the summary line."""
     found = find_families(records.iterate_products(sampled))
     sizes = Counter(found.names).values()
     parts = split(found, given.split, given.seed)
-    counts = {part: records.write_tables(files[part], chosen(sampled, parts, part)) for part in files}
+    counts = {part: records.write_tables(outputs[part], chosen(sampled, parts, part)) for part in outputs}
     counts["thinned"] = parts.count("thinned")
-    canonical.write_json(counted, counts | {"families": len(sizes), "largest_family": max(sizes)})
+    files.write_json(counted, counts | {"families": len(sizes), "largest_family": max(sizes)})
     dealt = ", ".join(f"{count:,} {part}" for part, count in counts.items() if count)
     return f"{dealt} rows of {len(sizes):,} families, the largest of {max(sizes):,} rows"
 

@@ -17,19 +17,21 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from copywriter import canonical, device, params, paths, stage
-from copywriter.model import WEIGHTS
+from copywriter import files, params, paths, stage
+from copywriter.checkpoints import checkpoint_files, fingerprint
+from copywriter.checkpoints.lock import one_writer
+from copywriter.modeling import device
+from copywriter.modeling.loading import WEIGHTS
 from copywriter.prompt import tokenizer_files
-from copywriter.training import experiment, fit, identity, launch, receipt, state, tracking
+from copywriter.training import experiment, launch, memory_fit, receipt, tracking
 from copywriter.training.interrupts import Interrupts
-from copywriter.training.writer import one_writer
 
 SHIPPED = torch.bfloat16  # the format of the adapter's file
 
 
 def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
     """Writes the adapter's folder, whole or not at all, in canonical form: equal training gives equal bytes."""
-    with canonical.new_folder(folder) as aside:
+    with files.new_folder(folder) as aside:
         adapted.save_pretrained(str(aside))
         weights = {name: tensor.to(SHIPPED) for name, tensor in load_file(aside / WEIGHTS).items()}
         save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
@@ -37,7 +39,7 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
         written = aside / "adapter_config.json"
         targets = json.loads(written.read_text())["target_modules"]
         change = {"target_modules": sorted(targets), "base_model_name_or_path": paths.BASE.as_posix()}
-        canonical.rewrite_json(written, drop=("peft_version",), change=change)
+        files.rewrite_json(written, drop=("peft_version",), change=change)
         for file in tokenizer_files(paths.BASE):
             (aside / file.name).write_bytes(file.read_bytes())
         receipt.write(aside, contents)
@@ -61,10 +63,10 @@ def _run(p: params.Params, interrupts: Interrupts) -> str:
     where = f"{team.num_processes} x {device.name(of.processor)}"
     print(f"train_qlora: {tracking.outlook(of.train_data, p, of.base['model'], where)}", file=sys.stderr)
     main = team.is_main_process
-    with one_writer(folder) if main else nullcontext() as writer, fit.exhausted(p):
+    with one_writer(folder) if main else nullcontext() as writer, memory_fit.exhausted(p):
         if main:
-            with state.explained(folder):
-                canonical.write_json(folder / "machine.json", identity.machine(of.processor))
+            with checkpoint_files.explained(folder):
+                files.write_json(folder / "machine.json", fingerprint.machine(of.processor))
         team.wait_for_everyone()
         history: list[dict[str, Any]] = []
         training = None
@@ -95,7 +97,7 @@ def main() -> None:
     parser.add_argument("--gib", type=float, help="free memory of the GPU in question")
     options = parser.parse_args()
     if options.dry_memory:
-        stage.run("train_qlora", lambda: fit.forecast(params.load(), experiment.config(), options.gib))
+        stage.run("train_qlora", lambda: memory_fit.forecast(params.load(), experiment.config(), options.gib))
     else:
         launch.run("train_qlora", lambda: run(params.load()))
 

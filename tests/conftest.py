@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
-from benchmarks import tiny
-from benchmarks.tiny import ROOT as ROOT
-from benchmarks.tiny import TEXTS as TEXTS
 from copywriter import params
-from tests.shared_process import handlers as handlers
-from tests.shared_process import pytest_testnodedown as pytest_testnodedown
+from tests.support import tiny
+from tests.support.shared_process import handlers as handlers
+from tests.support.shared_process import pytest_testnodedown as pytest_testnodedown
+from tests.support.tiny import ROOT as ROOT
+from tests.support.tiny import TEXTS as TEXTS
 
 if not os.environ.get("COPYWRITER_TEST_GPU"):  # the same tests on the same processor, whatever the machine has
     os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from copywriter import canonical
+from copywriter import files
 from tests.conftest import ROOT
 from tests.test_pipeline import Checkout, ran
 
@@ -26,7 +26,7 @@ def pinned(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     shop = made.folder / "catalogues/shop.csv"
     shop.write_text(BODY)
     fields = {"title": "name", "description": "text", "licence": "none"}
-    entry = {"kind": "file", "path": "catalogues/shop.csv", "sha256": canonical.sha256(shop), **fields}
+    entry = {"kind": "file", "path": "catalogues/shop.csv", "sha256": files.sha256(shop), **fields}
     (made.folder / "sources.yaml").write_text(yaml.safe_dump({"datasets": {"shop": entry}, "models": {}}))
     content = yaml.safe_load((made.folder / "params.yaml").read_text()) | {"dataset": "shop"}
     (made.folder / "params.yaml").write_text(yaml.safe_dump(content))

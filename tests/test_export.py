@@ -8,14 +8,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from copywriter import answers, canonical, export, model, paths
-from copywriter.evaluation import measure, ngrams, scores, significance, variants
+from copywriter import export, files, paths
+from copywriter.errors import UserError
+from copywriter.evaluation import measure, ngrams, predict, scores, significance
+from copywriter.generation import inference
+from copywriter.modeling import loading
 from copywriter.prompt import load_tokenizer
 from copywriter.records import Product
-from copywriter.stage import UserError
 from stages import train_qlora
 from tests.conftest import ROOT
-from tests.test_generate import prepare
+from tests.generation.test_generate import prepare
 
 CPU = torch.device("cpu")
 
@@ -31,14 +33,14 @@ def trained(room: Path) -> Any:
 
 def test_plain_transformers_computes_what_was_scored(trained: Any) -> None:
     export.merged(paths.ADAPTER, Path("out"), trained)
-    scored = model.load_dense(paths.ADAPTER, "4bit", torch.float32, CPU)
+    scored = loading.load_dense(paths.ADAPTER, "4bit", torch.float32, CPU)
     plain = AutoModelForCausalLM.from_pretrained("out", dtype=torch.float32, local_files_only=True)
     for name, value in plain.state_dict().items():
         assert torch.equal(value, scored.state_dict()[name].bfloat16().float()), name
     ids = torch.tensor([[1, 50, 60, 70, 80]])
     with torch.inference_mode():
         found, expected = plain(ids).logits, scored(ids).logits
-        base = model.load_dense(paths.BASE, "4bit", torch.float32, CPU)(ids).logits
+        base = loading.load_dense(paths.BASE, "4bit", torch.float32, CPU)(ids).logits
     assert (found - expected).abs().max() < 0.05 * (base - expected).abs().max()
     stored, ours = AutoTokenizer.from_pretrained("out"), load_tokenizer(paths.ADAPTER)
     assert stored("Steel bucket")["input_ids"] == ours("Steel bucket")["input_ids"]
@@ -51,9 +53,9 @@ def test_an_export_scores_within_the_adapters_intervals(trained: Any, monkeypatc
     export.merged(paths.ADAPTER, Path("out"), trained)
     found = {}
     for side, weights in (("adapter", paths.ADAPTER), ("base", paths.BASE), ("export", Path("out"))):
-        monkeypatch.setitem(variants.WEIGHTS, "tuned", weights)
+        monkeypatch.setitem(predict.WEIGHTS, "tuned", weights)
         monkeypatch.setattr(paths, "RUNS", Path(f"runs-{side}"))  # no side takes another's kept texts
-        written = variants.predict("tuned", rows, trained)
+        written = predict.predict("tuned", rows, trained)
         found[side], _ = measure.measure(written, ngrams.library([row.description for row in rows], measure.RUN))
     export_scores, base_scores = (scores.rounded(found[side].sum(0)) for side in ("export", "base"))
     intervals = significance.intervals(found["adapter"], seed=0, resamples=2000)
@@ -66,7 +68,7 @@ def test_an_export_scores_within_the_adapters_intervals(trained: Any, monkeypatc
 def test_equal_exports_have_equal_bytes_and_name_what_they_are_made_of(trained: Any) -> None:
     export.merged(paths.ADAPTER, Path("one"), trained)
     export.merged(paths.ADAPTER, Path("two"), trained)
-    assert canonical.folder_hashes(Path("one")) == canonical.folder_hashes(Path("two"))
+    assert files.folder_hashes(Path("one")) == files.folder_hashes(Path("two"))
     assert json.loads(Path("one/copywriter.json").read_text())["base"]["model"] == "tiny"
     assert "practice-catalogue" in Path("one/NOTICE.md").read_text()
     assert "transformers_version" not in Path("one/config.json").read_text()
@@ -74,11 +76,11 @@ def test_equal_exports_have_equal_bytes_and_name_what_they_are_made_of(trained: 
 
 def test_ask_reads_an_export_back_without_quantizing_it_again(trained: Any) -> None:
     export.merged(paths.ADAPTER, Path("out"), trained)
-    again = model.load_dense(Path("out"), "4bit", torch.bfloat16, CPU).state_dict()
+    again = loading.load_dense(Path("out"), "4bit", torch.bfloat16, CPU).state_dict()
     stored = AutoModelForCausalLM.from_pretrained("out", dtype=torch.bfloat16).state_dict()
     assert all(torch.equal(again[name], stored[name]) for name in stored)
-    one = answers.Answers(Path("out"), trained)
-    assert next(one.texts([answers.request("Steel bucket")])).text
+    one = inference.Answers(Path("out"), trained)
+    assert next(one.texts([inference.request("Steel bucket")])).text
 
 
 def test_nothing_is_overwritten_and_another_base_is_refused(trained: Any) -> None:
@@ -90,7 +92,7 @@ def test_nothing_is_overwritten_and_another_base_is_refused(trained: Any) -> Non
     with pytest.raises(UserError, match="models/base holds no adapter"):
         export.merged(paths.BASE, Path("new"), trained)
     pin = json.loads((paths.BASE / "pin.json").read_text())
-    canonical.write_json(paths.BASE / "pin.json", {**pin, "model": "other", "files": {"model.safetensors": "0" * 64}})
+    files.write_json(paths.BASE / "pin.json", {**pin, "model": "other", "files": {"model.safetensors": "0" * 64}})
     with pytest.raises(UserError, match=r"trained on tiny, but models/base holds other.*dvc repro fetch_model"):
         export.merged(paths.ADAPTER, Path("new"), trained)
     assert not Path("new").exists()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from copywriter import canonical, inspect, paths, pins, sources
-from copywriter.reading import survey, tables
-from copywriter.stage import UserError
+from copywriter import files, inspect, paths, sources
+from copywriter.errors import UserError
+from copywriter.reading import pins, profile, tables
 from stages import fetch
 from tests.conftest import ROOT
 
@@ -89,7 +89,7 @@ def test_a_file_is_described(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert "Ten litres.Made of steel" in text
     entry = yaml.safe_load(text.rpartition("sources.yaml:\n")[2])["shop"]
     file = sources.File.model_validate(entry)
-    assert file.sha256 == canonical.sha256(SHOP)
+    assert file.sha256 == files.sha256(SHOP)
     fetch.fetch("shop", file, Path("data/raw"))
     assert (Path("data/raw") / "shop.csv").read_text() == CSV
 
@@ -106,9 +106,9 @@ def test_a_file_elsewhere_is_described_with_the_way_to_its_place(
 
 
 def test_counts_are_those_of_the_rows() -> None:
-    sample = survey.draw(SHOP, {})
-    rows, columns = survey.columns(sample)
-    verdict = survey.judge(sample, "name", "text")
+    sample = profile.draw(SHOP, {})
+    rows, columns = profile.columns(sample)
+    verdict = profile.judge(sample, "name", "text")
     assert rows == len(ROWS) + 1 == verdict.kept + verdict.dropped.total()
     assert len(columns["name"].lengths) == 6
     assert len(columns["text"].lengths) == 6
@@ -133,19 +133,19 @@ def test_counts_are_those_of_the_rows() -> None:
     ],
 )
 def test_title_and_description_are_guessed(columns: dict[str, int], guessed: tuple[str, str]) -> None:
-    assert survey.guess({name: survey.Column([length] * 9) for name, length in columns.items()}) == guessed
+    assert profile.guess({name: profile.Column([length] * 9) for name, length in columns.items()}) == guessed
 
 
 def test_a_column_of_numbers_is_no_title() -> None:
-    found = {"name": survey.Column(others=9), "label": survey.Column([20]), "text": survey.Column([90])}
-    assert survey.guess(found) == ("label", "text")
+    found = {"name": profile.Column(others=9), "label": profile.Column([20]), "text": profile.Column([90])}
+    assert profile.guess(found) == ("label", "text")
 
 
 def test_of_a_large_file_a_sample_from_all_over_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(profile, "SAMPLE_ROWS", 100)
     monkeypatch.setattr(tables, "ROWS_PER_CHUNK", 10)
     Path("large.csv").write_text("name,text\n" + "".join(f"Cup {n},A cup\n" for n in range(1_000)))
-    samples = [survey.draw(Path("large.csv"), {}) for _ in range(2)]
+    samples = [profile.draw(Path("large.csv"), {}) for _ in range(2)]
     assert samples[0] == samples[1]
     assert (samples[0].rows, samples[0].whole, len(samples[0].chunks)) == (1_000, False, 10)
     numbers = [row.number for chunk in samples[0].chunks for row in tables.rows(chunk, "name", "text")]
@@ -195,14 +195,14 @@ def test_a_pin_is_renewed_in_place_and_comments_stay(
 ) -> None:
     Path("sources.yaml").write_text(PAGE.format(pin=OLD))
     said(str(SHOP), "--pin", "shop", monkeypatch=monkeypatch, capsys=capsys)
-    assert Path("sources.yaml").read_text() == PAGE.format(pin=canonical.sha256(SHOP))
+    assert Path("sources.yaml").read_text() == PAGE.format(pin=files.sha256(SHOP))
     fetch.fetch("shop", sources.load().datasets["shop"], Path("data/raw"))
     again = said(str(SHOP), "--pin", monkeypatch=monkeypatch, capsys=capsys)
     assert "shop: unchanged in sources.yaml" in again
     Path("catalogues/other.csv").write_text(CSV)
     # Without a name it is the entry that names the file; it had no pin.
     said("catalogues/other.csv", "--pin", monkeypatch=monkeypatch, capsys=capsys)
-    assert sources.load().datasets["other"].sha256 == canonical.sha256(Path("catalogues/other.csv"))
+    assert sources.load().datasets["other"].sha256 == files.sha256(Path("catalogues/other.csv"))
 
 
 @pytest.mark.parametrize("page", ["datasets:\nmodels:\n", (ROOT / "sources.yaml").read_text()])
@@ -259,4 +259,4 @@ def test_who_reads_a_few_lines_only_gets_no_error_and_the_pin_is_written() -> No
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
-    assert Path("sources.yaml").read_text() == PAGE.format(pin=canonical.sha256(SHOP))
+    assert Path("sources.yaml").read_text() == PAGE.format(pin=files.sha256(SHOP))

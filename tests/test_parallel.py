@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from copywriter.cleaning import parallel
-from copywriter.stage import UserError
+from copywriter import parallel
+from copywriter.errors import UserError
 
 
 def slow_if_even(number: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from copywriter import params
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 from tests.conftest import ROOT, changed
 
 COMMITTED = (ROOT / "params.yaml").read_text()

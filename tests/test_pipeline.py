@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from copywriter import canonical
+from copywriter import files
 from tests.conftest import ROOT
 
 STAGES = ["fetch", "clean", "sample", "split", "fetch_model", "analyze_lengths", "train_qlora"]
@@ -94,7 +94,7 @@ def shop_checkout(place: Path, tiny_base: Path, **changes: Any) -> Checkout:
     entries["datasets"]["small-shop"] = {
         "kind": "file",
         "path": "catalogues/shop.jsonl",
-        "sha256": canonical.sha256(shop),
+        "sha256": files.sha256(shop),
         "title": "name",
         "description": "text",
         "licence": "none",
@@ -200,9 +200,7 @@ def test_a_remote_folder_takes_the_adapter_and_gives_it_back(checkout: Checkout,
     checkout.run("git", "clone", "-q", str(checkout.folder), str(clone))
     shutil.copytree(checkout.folder / "adapters", clone / "adapters", dirs_exist_ok=True)
     checkout.run(sys.executable, "-m", "dvc", "--cd", str(clone), "pull", "models/adapter")
-    assert canonical.folder_hashes(clone / "models/adapter") == canonical.folder_hashes(
-        checkout.folder / "models/adapter"
-    )
+    assert files.folder_hashes(clone / "models/adapter") == files.folder_hashes(checkout.folder / "models/adapter")
 
 
 @pytest.mark.parametrize(

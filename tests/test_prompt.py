@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from copywriter.errors import UserError
 from copywriter.prompt import Prompter, load_tokenizer
-from copywriter.stage import UserError
 from tests.conftest import changed
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copywriter import canonical, records
+from copywriter import files, records
+from copywriter.errors import UserError
 from copywriter.records import Example, Product
-from copywriter.stage import UserError
 
 ROWS = [
     Product("Tutu", "Three layers."),
@@ -57,7 +57,7 @@ def test_equal_rows_make_equal_bytes_however_they_come(tmp_path: Path) -> None:
 
     for name, given_rows in (("list", rows), ("generator", in_chunks()), ("iterator", iter(rows))):
         records.write_products(tmp_path / name, given_rows)
-    assert len({canonical.sha256(tmp_path / name) for name in ("list", "generator", "iterator")}) == 1
+    assert len({files.sha256(tmp_path / name) for name in ("list", "generator", "iterator")}) == 1
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_tables_make_the_bytes_of_their_rows_however_they_are_parted(tmp_path: P
     ends = list(accumulate(sizes))
     tables = [records.table(pairs[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
     assert records.write_tables(tmp_path / "tables", tables) == len(pairs)
-    assert canonical.sha256(tmp_path / "tables") == canonical.sha256(tmp_path / "rows")
+    assert files.sha256(tmp_path / "tables") == files.sha256(tmp_path / "rows")
 
 
 def test_no_tables_make_a_file_without_rows(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_bytes_are_those_of_the_pinned_pyarrow(tmp_path: Path) -> None:
         pytest.skip(f"Parquet files carry the version of pyarrow, here {pa.__version__}; requirements.txt pins 26.0.1")
     records.write_products(tmp_path / "rows.parquet", ROWS)
     golden = "46c903e83a934610ae69944d2a50ea2b065d3ee4158643f6a32daef1f4033964"
-    assert canonical.sha256(tmp_path / "rows.parquet") == golden
+    assert files.sha256(tmp_path / "rows.parquet") == golden
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

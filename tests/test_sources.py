@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from copywriter import paths, sources
+from copywriter.errors import UserError
 from copywriter.fetching import downloads, transfers
-from copywriter.stage import UserError
 from tests.conftest import Quiet, served
 
 BODY = b'{"title": "Tutu"}\n' * 100

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from ruamel.yaml import YAML, parser
 
-from copywriter.training import identity
+from copywriter.checkpoints import fingerprint
 from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 # Their values are tracked as params and outs, and none of them changes what a stage writes.
-NOT_DEPS = {f"copywriter/{name}.py" for name in ("__init__", "training/launch", "params", "paths", "stage")}
+NOT_DEPS = {f"copywriter/{name}.py" for name in ("__init__", "errors", "params", "paths", "stage", "throughput")}
 PROMISED = [
     *("dvc", "transformers", "peft", "bitsandbytes", "trl", "datasets", "accelerate", "evaluate"),
     *("sacrebleu", "rouge_score", "pyarrow", "torch.utils.tensorboard"),
@@ -60,8 +60,14 @@ def test_deps_are_the_stage_and_the_modules_that_it_imports(name: str) -> None:
     stage = stages()[name]
     script = f"stages/{name}.py"
     assert stage["cmd"].split(" ")[:3] == ["python", "-m", f"stages.{name}"]
-    code = {dep for dep in stage["deps"] if dep.endswith(".py")}
-    assert code == {script} | (own_files(ROOT / script) - NOT_DEPS)
+    code = {dep for dep in stage["deps"] if dep.startswith(("stages/", "copywriter/"))}
+    needed = {script} | (own_files(ROOT / script) - NOT_DEPS)
+
+    def covered(dep: str) -> set[str]:
+        return {file for file in needed if file == dep or file.startswith(f"{dep}/")}
+
+    assert set().union(*map(covered, code)) == needed
+    assert [dep for dep in sorted(code) if not covered(dep)] == []  # every dep is used
 
 
 def test_every_dep_that_is_not_code_is_made_by_a_stage_or_stands_in_the_checkout() -> None:
@@ -158,12 +164,33 @@ def test_params_that_a_stage_reads_are_listed_key_by_key() -> None:
 
 def test_the_fingerprint_holds_every_module_that_a_training_imports_but_those_that_do_not_change_it() -> None:
     # They read, check, watch or write; what they hand on is hashed itself, as rows, tokens or params; nf4 scores.
-    aside = {"canonical", "nf4", "params", "paths", "records", "speed", "stage", "text"}
-    aside |= {f"training/{name}" for name in ("contract", "fit", "identity", "interrupts", "launch", "memory")}
-    aside |= {f"training/{name}" for name in ("process", "receipt", "tracking", "writer")}
-    hashed = {name.removesuffix(".py") for name in identity._CODE}
+    aside = {
+        "checkpoints/fingerprint",
+        "checkpoints/lock",
+        "checkpoints/process",
+        "errors",
+        "files",
+        "modeling/nf4_values",
+        "params",
+        "paths",
+        "records",
+        "stage",
+        "text",
+        "throughput",
+        "training/interrupts",
+        "training/launch",
+        "training/memory",
+        "training/memory_fit",
+        "training/receipt",
+        "training/row_validation",
+        "training/tracking",
+    }
+    hashed = {name.removesuffix(".py") for name in fingerprint._CODE}
     imports = {
         name.removeprefix("copywriter/").removesuffix(".py") for name in own_files(ROOT / "stages/train_qlora.py")
     }
-    assert imports - {"__init__", "training/__init__"} == hashed | (aside & imports)
+    assert imports - {
+        "__init__",
+        *(f"{room}/__init__" for room in ("checkpoints", "modeling", "training")),
+    } == hashed | (aside & imports)
     assert not hashed & aside

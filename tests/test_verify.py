@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from copywriter import canonical, model, paths, records, verify
-from copywriter.stage import UserError
+from copywriter import files, paths, records, verify
+from copywriter.errors import UserError
+from copywriter.modeling import loading
 from copywriter.training import receipt
 from stages import train_qlora
 from tests.conftest import room_in, stand_in
-from tests.test_train import prepare
+from tests.stages.test_train_qlora import prepare
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +42,21 @@ def verdicts(steps: int = 1) -> dict[str, str]:
 
 def tell(change: dict[str, Any]) -> None:
     """Changes the receipt, hash and all."""
-    told = json.loads((paths.ADAPTER / model.RECEIPT).read_text()) | change
+    told = json.loads((paths.ADAPTER / loading.RECEIPT).read_text()) | change
     receipt.write(paths.ADAPTER, {key: value for key, value in told.items() if key not in ("files", "sha256")})
 
 
 def test_an_adapter_as_it_was_trained_is_equal_from_its_state_and_from_nothing(
     copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = canonical.folder_hashes(copy)
+    before = files.folder_hashes(copy)
     monkeypatch.setattr("sys.argv", ["verify", "models/adapter"])
     verify.main()
     told = capsys.readouterr().out
     assert told.count(": equal") == 4
     assert "checkpoint-" in told
     assert "losses and weights" in told  # up to a state that was kept
-    changed = {name for name, one in canonical.folder_hashes(copy).items() if before.get(name) != one}
+    changed = {name for name, one in files.folder_hashes(copy).items() if before.get(name) != one}
     assert changed <= {"runs/timings.json"}  # it writes nothing else
     shutil.rmtree(copy / "runs/train")
     assert set(verdicts().values()) == {"equal"}
@@ -67,7 +68,7 @@ def test_any_changed_byte_is_found(copy: Path) -> None:
         content = file.read_bytes()
         for at in (0, len(content) // 2, len(content) - 1):
             file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-            with pytest.raises(UserError) if file.name == model.RECEIPT else nullcontext():
+            with pytest.raises(UserError) if file.name == loading.RECEIPT else nullcontext():
                 found = next(verify.findings(paths.ADAPTER, 1))
                 assert found.verdict == "different"
                 assert file.name in found.why
@@ -89,7 +90,7 @@ def test_weights_that_are_not_those_of_the_run_are_found_though_the_hashes_agree
 def test_losses_that_other_hardware_rounds_are_told_from_those_of_another_run(
     copy: Path, factor: float, verdict: str
 ) -> None:
-    told = json.loads((paths.ADAPTER / model.RECEIPT).read_text())
+    told = json.loads((paths.ADAPTER / loading.RECEIPT).read_text())
     tell({"losses": {step: loss * factor for step, loss in told["losses"].items()}})
     found = verdicts()
     assert found["histories"] == "different"
@@ -107,7 +108,7 @@ def test_other_data_or_none_is_said(copy: Path) -> None:
 
 
 def test_a_receipt_says_nothing_of_the_machine(copy: Path) -> None:
-    told = (paths.ADAPTER / model.RECEIPT).read_text()
+    told = (paths.ADAPTER / loading.RECEIPT).read_text()
     (state,) = (copy / "runs/train").iterdir()
     for value in json.loads((state / "machine.json").read_text()).values():
         assert value not in told

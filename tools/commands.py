@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 DVC = [sys.executable, "-m", "dvc"]
 

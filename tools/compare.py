@@ -7,14 +7,14 @@ among commits and experiments alike, whatever it is called.
 
 import subprocess
 
-from copywriter import paths, stage
-from copywriter.stage import UserError
+from copywriter import errors, paths, stage
+from copywriter.errors import UserError
 from tools.commands import git
 
 
 def holds_base(folder: str = ".") -> str:
     """The newest commit or experiment in which metrics/tuned.json is what metrics/base.json is now."""
-    stage.existing(paths.scores("base"), "dvc repro evaluate")
+    errors.existing(paths.scores("base"), "dvc repro evaluate")
     wanted = git("hash-object", paths.scores("base").as_posix(), folder=folder)
     tuned = paths.scores("tuned").as_posix()
     for revision in git("log", "--all", "--full-history", "--format=%H", "--", tuned, folder=folder).split():
@@ -28,7 +28,7 @@ def holds_base(folder: str = ".") -> str:
 
 def work() -> str:
     """Prints the difference and, where the stage compare has run, what it is worth."""
-    stage.existing(paths.scores("tuned"), "dvc repro evaluate")
+    errors.existing(paths.scores("tuned"), "dvc repro evaluate")
     revision = holds_base()
     command = ["dvc", "metrics", "diff", "--all", revision, "workspace", "--targets", paths.scores("tuned").as_posix()]
     print(f"{' '.join(command)}    # old: base, new: tuned", flush=True)

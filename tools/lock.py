@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from copywriter import params, paths, stage
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 DATA_STAGES = {"fetch", "fetch_model", "clean", "sample", "split", "analyze_lengths"}
 _WOULD_RUN = re.compile(r"Running stage '([^']+)'")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import vl_convert
 
-from copywriter import canonical, stage
-from copywriter.stage import UserError
+from copywriter import files, stage
+from copywriter.errors import UserError
 
 PAGE = Path(".dvc/plots.html")
 VEGA_LITE = "5.21"  # DVC 3.67 writes its plots for version 5
@@ -93,7 +93,7 @@ def run(to: Path = PAGE) -> str:
     """Writes the page and tells this checkout's DVC of it; the summary line."""
     if not to.parent.is_dir():
         raise UserError(f"{to.parent} is missing; run from the repository's root")
-    with canonical.new_file(to) as aside:
+    with files.new_file(to) as aside:
         aside.write_text(page(), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "dvc", "config", "--local", "plots.html_template", to.name], check=True)
     return f"{to} written, {to.stat().st_size:,} bytes; 'dvc plots show' uses it in this checkout"

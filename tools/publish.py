@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from copywriter import canonical, paths, stage
-from copywriter.stage import UserError
+from copywriter import errors, files, paths, stage
+from copywriter.errors import UserError
 
 FOLDER = "publish"  # under runs/
 LIBRARY = {  # read by huggingface_hub when it is imported
@@ -26,7 +26,7 @@ LIBRARY = {  # read by huggingface_hub when it is imported
 
 def gathered(repo: str) -> Path:
     """The folder to send, made anew; UserError when adapter, dvc.lock, base and card do not belong together."""
-    from copywriter import model  # these bring torch: a missing token is said before
+    from copywriter.modeling import loading  # these bring torch: a missing token is said before
     from copywriter.training import receipt
 
     told = receipt.read(paths.ADAPTER)
@@ -34,12 +34,12 @@ def gathered(repo: str) -> Path:
         raise UserError(
             f"{paths.ADAPTER} is not what its receipt says ({changed[0]}); run 'dvc checkout models/adapter'"
         )
-    model.check_base(paths.ADAPTER, paths.BASE)
+    loading.check_base(paths.ADAPTER, paths.BASE)
     check_locked()
-    card = stage.existing(paths.MODEL_CARD, "dvc repro report").read_text(encoding="utf-8")
-    if told["files"][model.WEIGHTS] not in card:
+    card = errors.existing(paths.MODEL_CARD, "dvc repro report").read_text(encoding="utf-8")
+    if told["files"][loading.WEIGHTS] not in card:
         raise UserError(f"{paths.MODEL_CARD} is another adapter's; run 'dvc repro report'")
-    with canonical.new_folder(paths.RUNS / FOLDER) as aside:
+    with files.new_folder(paths.RUNS / FOLDER) as aside:
         for file in sorted(paths.ADAPTER.iterdir()):
             (aside / file.name).write_bytes(file.read_bytes())
         (aside / "README.md").write_text(card.replace(f'"{paths.ADAPTER}"', f'"{repo}"'), encoding="utf-8")

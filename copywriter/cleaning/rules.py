@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from copywriter.cleaning import characters, markup, sentences, signs
-from copywriter.cleaning.signs import ADDRESS, COPYRIGHT, EDITION, GLUE, MARKUP, NOTICE, ODD, SPACES, bits
-from copywriter.stage import UserError
+from copywriter.cleaning import characters, markup, prefilter, sentences
+from copywriter.cleaning.prefilter import ADDRESS, COPYRIGHT, EDITION, GLUE, MARKUP, NOTICE, ODD, SPACES, bits
+from copywriter.errors import UserError
 from copywriter.text import words
 
 PASSES = 12  # real text settles in two or three; what does not in twelve is nested on purpose, a layer a pass
@@ -22,7 +22,7 @@ class Rule(NamedTuple):
     All texts of a chunk are searched for signs at once; the rule itself sees those that have one.
     """
 
-    signs: int
+    prefilter: int
     apply: Callable[[str], str]
 
 
@@ -74,18 +74,18 @@ def settle(texts: Sequence[str], rules: Mapping[str, Rule]) -> Settled:
     """The texts after the rules, repeated until none changes them, so that cleaning twice is cleaning once."""
     settled = list(texts)
     changes: dict[int, list[Change]] = {}
-    flags = signs.found(settled)
+    flags = prefilter.found(settled)
     for _ in range(PASSES):
         changed: set[int] = set()
         for name, rule in rules.items():
             now = []
-            for place in np.flatnonzero(flags & rule.signs).tolist():
+            for place in np.flatnonzero(flags & rule.prefilter).tolist():
                 before = settled[place]
                 if (after := rule.apply(before)) != before:
                     settled[place] = after
                     changes.setdefault(place, []).append((name, before, after))
                     now.append(place)
-            flags[now] = signs.found([settled[place] for place in now])
+            flags[now] = prefilter.found([settled[place] for place in now])
             changed.update(now)
         again = np.array(sorted(changed), np.intp)
         flags, waiting = np.zeros_like(flags), flags[again]

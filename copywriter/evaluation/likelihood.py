@@ -6,9 +6,9 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from copywriter.evaluation.logits import require_numbers
+from copywriter.errors import progress
+from copywriter.generation.logits import require_numbers
 from copywriter.prompt import Example
-from copywriter.stage import progress
 
 _LOGITS = {"cuda": 2**28, "cpu": 2**26}  # at once: 1 GiB and 256 MiB in float32
 _POSITIONS = {"cuda": 2**15, "cpu": 2**12}  # tokens in a batch, padding included

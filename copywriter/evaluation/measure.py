@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from copywriter.cleaning import parallel
-from copywriter.evaluation import facts, ngrams
+from copywriter import parallel
+from copywriter.errors import UserError
+from copywriter.evaluation import ngrams, unsupported_numbers
 from copywriter.evaluation.predictions import Prediction
-from copywriter.evaluation.statistics import COLUMNS, NATS, SHARE, Statistics, table
-from copywriter.stage import UserError
+from copywriter.evaluation.row_statistics import COLUMNS, NATS, SHARE, Statistics, table
 
 MODULES = Path(__file__).with_name("metric_modules")
 RUN = 8  # words: so many in a row that stand in a training text as well were learned by heart
@@ -77,8 +77,8 @@ def surface(rows: Sequence[Prediction]) -> dict[str, ngrams.Counts]:
     again_4, runs_4 = ngrams.repeated(written, 4)
     again_2, runs_2 = ngrams.repeated(written, 2)
     title_match, title_runs = ngrams.shared(written, [one.title for one in rows], 2)
-    invented = [facts.invented(one.written, one.title) for one in rows]
-    unconfirmed = [facts.invented(one.written, f"{one.title}\n{one.reference}") for one in rows]
+    invented = [unsupported_numbers.invented(one.written, one.title) for one in rows]
+    unconfirmed = [unsupported_numbers.invented(one.written, f"{one.title}\n{one.reference}") for one in rows]
     return {
         "rows": np.ones(len(rows), np.int64),
         "repeated_4grams": again_4 * SHARE // np.maximum(runs_4, 1),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from copywriter.splitting import shingles
+from copywriter import shingles
 
 _AT_ONCE = 256  # texts: what their characters become fits a processor's cache, and little memory
 

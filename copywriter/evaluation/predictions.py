@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from copywriter import canonical, paths, stage
-from copywriter.stage import UserError
+from copywriter import errors, files, paths
+from copywriter.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Prediction:
 def write(path: Path, rows: Iterable[Prediction]) -> int:
     """Writes predictions as JSON lines, whole or not at all; how many there were."""
     count = 0
-    with canonical.new_file(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+    with files.new_file(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
             count += 1
             stream.write(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n")
@@ -39,7 +39,7 @@ def write(path: Path, rows: Iterable[Prediction]) -> int:
 
 def read(path: Path) -> list[Prediction]:
     """All predictions of a file that `write` wrote."""
-    with stage.existing(path, "dvc repro").open(encoding="utf-8") as stream:
+    with errors.existing(path, "dvc repro").open(encoding="utf-8") as stream:
         return [Prediction(**json.loads(line)) for line in stream]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from copywriter.evaluation.statistics import COLUMNS, NATS, SHARE
+from copywriter.evaluation.row_statistics import COLUMNS, NATS, SHARE
 
 Values = NDArray[np.float64]
 

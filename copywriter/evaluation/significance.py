@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from copywriter.errors import UserError
 from copywriter.evaluation import scores
+from copywriter.evaluation.row_statistics import Statistics
 from copywriter.evaluation.scores import Values
-from copywriter.evaluation.statistics import Statistics
-from copywriter.stage import UserError
 
 RESAMPLES = 10_000
 _AT_ONCE = 2_000_000  # draws of a row: 500 resamples of 4,000 rows; their counts take 16 MB

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path, PureWindowsPath
 
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 MAX_RATIO = 200  # of unpacked to packed bytes; text reaches 20
 _LITTER = re.compile(r"^__MACOSX/|(^|/)\.[^./]")  # what file managers add to an archive

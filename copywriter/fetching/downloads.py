@@ -8,9 +8,9 @@ import urllib.parse
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from copywriter import canonical, paths
+from copywriter import files, paths
+from copywriter.errors import UserError
 from copywriter.fetching import transfers
-from copywriter.stage import UserError
 
 
 def local(path: Path) -> Path:
@@ -55,7 +55,7 @@ def cached(file: str, expected: str | None, origin: str, download: Callable[[Pat
     if place.exists():
         verify(place, expected, cure=f"remove {place} and run again")
         return place
-    if unpinned.exists() and canonical.sha256(unpinned) == expected:
+    if unpinned.exists() and files.sha256(unpinned) == expected:
         place.parent.mkdir(parents=True, exist_ok=True)
         return unpinned.replace(place)
     aside = unpinned.with_name(f"{file}.part")
@@ -88,7 +88,7 @@ def verify(
     """Raises UserError when the file is empty, or its SHA-256 is not `expected` (None: any)."""
     if not file.stat().st_size:
         raise UserError(f"{name or file} is empty; get it again from where it is published")
-    if expected and (found := canonical.sha256(file)) != expected:
+    if expected and (found := files.sha256(file)) != expected:
         raise UserError(
             f"{name or file} has SHA-256 {found}, but sources.yaml pins {expected}; "
             f"it was changed or damaged: {cure}, or {pin} if the change is meant"
@@ -101,7 +101,7 @@ def verify_pinned(file: Path, expected: str | None, name: str) -> None:
     if expected is None:
         raise UserError(
             f"{name} has no sha256 in sources.yaml; to pin {file.name} as found ({file.stat().st_size:,} bytes), "
-            f'add this line to its entry: sha256: "{canonical.sha256(file)}"'
+            f'add this line to its entry: sha256: "{files.sha256(file)}"'
         )
 
 

@@ -26,7 +26,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 _UNREADABLE = (OSError, ValueError, ImportError, SafetensorError, pickle.UnpicklingError)
 

@@ -6,8 +6,8 @@ from typing import Any
 import transformers
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from copywriter import canonical
-from copywriter.stage import UserError
+from copywriter import files
+from copywriter.errors import UserError
 
 _VOLATILE = ("transformers_version", "_name_or_path", "_model_name_or_path", "_from_model_config", "auto_map")
 _PROBE = "User's 3 Piece  Set, 12.5\" x 40 cm\n\n100% cotton – “best” <b>price</b>: £9.99…"
@@ -28,14 +28,14 @@ def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
     model.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder, max_shard_size="1000GB")
-    canonical.rewrite_json(folder / "config.json", drop=_VOLATILE, change=ids)
-    canonical.write_json(folder / "generation_config.json", ids)
+    files.rewrite_json(folder / "config.json", drop=_VOLATILE, change=ids)
+    files.write_json(folder / "generation_config.json", ids)
 
     backend.no_truncation()
     backend.no_padding()
     backend.save(str(folder / "tokenizer.json"))
     special = [token.content for _, token in sorted(tokenizer.added_tokens_decoder.items()) if token.special]
-    canonical.write_json(
+    files.write_json(
         folder / "tokenizer_config.json",
         {
             **named,
@@ -71,7 +71,7 @@ def end_of_turn(tokenizer: PreTrainedTokenizerFast, embeddings: int) -> str:
 
 
 def _check_tokenizer(folder: Path, published: PreTrainedTokenizerFast, end: str) -> None:
-    # As copywriter/model.py reads it: for some models transformers builds a tokenizer of its own from the file.
+    # As modeling/loading.py reads it: for some models transformers builds a tokenizer of its own from the file.
     stored = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if stored.eos_token != end or stored(_PROBE)["input_ids"] != published(_PROBE)["input_ids"]:
         raise UserError(

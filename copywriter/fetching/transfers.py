@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from copywriter.stage import UserError, progress
+from copywriter.errors import UserError, progress
 
 BLOCK_BYTES = 1 << 20
 

@@ -4,9 +4,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from copywriter.errors import UserError
 from copywriter.reading.csv_rows import header
 from copywriter.reading.fields import Fields, Record
-from copywriter.stage import UserError
 
 MAX_WORKBOOK_BYTES = 1_000_000_000  # unpacked: a workbook is read as a whole
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 ROWS_TO_FIND_A_FIELD = 1_000
 

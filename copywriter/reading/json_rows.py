@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 import orjson
 
+from copywriter.errors import UserError
 from copywriter.reading.fields import Fields, Record
 from copywriter.reading.layout import Layout
-from copywriter.stage import UserError
 
 BLOCK_BYTES = 4_000_000
 MAX_LINE_BYTES = 50_000_000

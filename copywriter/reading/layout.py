@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 HEAD_BYTES = 4_000_000
 FORMATS = ("jsonl", "json", "csv", "parquet", "xlsx")

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from isal import igzip, igzip_lib
 
-from copywriter import stage
+from copywriter import errors
+from copywriter.errors import UserError
 from copywriter.reading import binary_rows, csv_rows, json_rows, layout
 from copywriter.reading.fields import Fields, Record, value
-from copywriter.stage import UserError
 
 ROWS_PER_CHUNK = 1_000  # of a format that is parsed while it is read
 # Why a row is none.
@@ -49,7 +49,7 @@ def chunks(raw: Path, manifest: Mapping[str, Any]) -> Iterator[Chunk]:
     UserError when a file is missing or damaged, or its first rows have none of the fields that the manifest names.
     """
     for name in sorted(manifest["files"]):
-        file = stage.existing(raw / name, "dvc repro --force fetch")
+        file = errors.existing(raw / name, "dvc repro --force fetch")
         yield from file_chunks(file, manifest, (manifest["title"], manifest["description"]))
 
 

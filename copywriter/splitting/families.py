@@ -11,10 +11,10 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from copywriter import text
+from copywriter import shingles, text
 from copywriter.records import Product
-from copywriter.splitting import shingles, titles
-from copywriter.splitting.shingles import Counts, Shingles
+from copywriter.shingles import Counts, Shingles
+from copywriter.splitting import titles
 
 SIMILAR = 0.6  # the Jaccard similarity of two sets of 5-grams from which on descriptions are near-duplicates
 # Descriptions of similarity s become candidates with probability 1 - (1 - s ** HASHES) ** BANDS: one pair in 10**11 is

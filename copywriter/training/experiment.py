@@ -11,10 +11,12 @@ from accelerate.utils import gather
 from peft import PeftModel
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase, TrainerCallback
 
-from copywriter import device, model, paths, stage
+from copywriter import errors, paths
+from copywriter.checkpoints import fingerprint
+from copywriter.modeling import device, loading, lora
 from copywriter.params import Params
 from copywriter.prompt import Example, Prompter, load_tokenizer
-from copywriter.training import contract, fit, identity, launch, lora, order, packing, step, tokens
+from copywriter.training import data_order, launch, memory_fit, packing, row_validation, step, tokenized_rows
 from copywriter.training.interrupts import Interrupts
 from copywriter.training.trainer import QloraTrainer
 
@@ -38,13 +40,13 @@ class Experiment:
     @property
     def folder(self) -> Path:
         """Where its state lies, whatever its number of epochs if its schedule allows."""
-        return paths.RUNS / "train" / identity.state_name(self.mark, self.processor)
+        return paths.RUNS / "train" / fingerprint.state_name(self.mark, self.processor)
 
     def adapted(self) -> PeftModel:
         """The base model with an untrained adapter."""
-        weights = model.load_base(paths.BASE, self.params.quantization, self.dtype, self.processor)
-        if model.keeps_dense(self.params.dequantize, paths.BASE, self.processor):
-            weights = model.dequantized(weights)
+        weights = loading.load_base(paths.BASE, self.params.quantization, self.dtype, self.processor)
+        if loading.keeps_dense(self.params.dequantize, paths.BASE, self.processor):
+            weights = loading.dequantized(weights)
         return lora.with_adapter(weights, self.params)
 
     def trainer(
@@ -67,7 +69,7 @@ class Experiment:
             interrupts,
             may_write,
         )
-        contract.check_batches(training, self.validation, self.validation_data)
+        row_validation.check_batches(training, self.validation, self.validation_data)
         return training
 
 
@@ -80,18 +82,18 @@ def prepare(p: Params) -> Experiment:
     dtype = device.dtype(p.precision, processor)
     tokenizer = load_tokenizer(paths.BASE)
     prompter = Prompter(tokenizer, p)
-    base = model.base_identity(paths.BASE)
+    base = loading.base_identity(paths.BASE)
     with team.local_main_process_first():  # it keeps the tokens that the others then find
         train, train_data = read(paths.TRAIN, prompter, p)
         validation, validation_data = read(paths.VALIDATION, prompter, p)
     p = fitted(p, len(train_data), dtype, processor)
-    mark = identity.fingerprint(p, base, team.num_processes)
+    mark = fingerprint.fingerprint(p, base, team.num_processes)
     return Experiment(p, team, processor, dtype, tokenizer, base, train, train_data, validation, validation_data, mark)
 
 
 def config() -> PreTrainedConfig:
     """The base model's shapes."""
-    stage.existing(paths.BASE / "config.json", "dvc repro fetch_model")
+    errors.existing(paths.BASE / "config.json", "dvc repro fetch_model")
     found: PreTrainedConfig = AutoConfig.from_pretrained(paths.BASE, local_files_only=True)
     return found
 
@@ -105,17 +107,17 @@ def sequences(examples: Sequence[Example], p: Params) -> packing.Sequences:
 
 def read(file: Path, prompter: Prompter, p: Params) -> tuple[list[Example], packing.Sequences]:
     """The rows of a file as examples and as sequences; UserError with the row that breaks the token contract."""
-    examples = tokens.examples(file, paths.BASE, prompter, p)
-    contract.check_lengths(examples, p, file)
+    examples = tokenized_rows.examples(file, paths.BASE, prompter, p)
+    row_validation.check_lengths(examples, p, file)
     packed = sequences(examples, p)
     vocabulary = config().get_text_config().vocab_size
-    contract.check(packed, prompter.end, vocabulary, file)
+    row_validation.check(packed, prompter.end, vocabulary, file)
     return examples, packed
 
 
 def shared(p: Params, processes: int) -> Params:
     """The params with a micro-batch of which each process gets equally many; a line says so when it shrinks."""
-    size = order.micro_batch(p.batch_size, p.micro_batch_size, processes)
+    size = data_order.micro_batch(p.batch_size, p.micro_batch_size, processes)
     if size != p.micro_batch_size:
         print(
             f"train_qlora: micro_batch_size is {size} instead of {p.micro_batch_size}: {processes} processes share "
@@ -133,7 +135,7 @@ def fitted(p: Params, sequences: int, dtype: torch.dtype, processor: torch.devic
     # Every process must choose alike, so the GPU with the least free memory decides.
     least = gather(torch.tensor(torch.cuda.mem_get_info(processor)[0], device=processor)).min()
     compiled = step.obstacle(p, processor, -(-sequences // p.batch_size)) is None
-    chosen, changes = fit.fitted(p, config(), dtype, int(least), compiled)
+    chosen, changes = memory_fit.fitted(p, config(), dtype, int(least), compiled)
     for change in changes:
         print(f"train_qlora: {change}", file=sys.stderr)
     return chosen

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 
 class Interrupted(UserError):  # noqa: N818 - it is no error

@@ -16,7 +16,7 @@ import torch
 from accelerate import PartialState
 
 from copywriter import stage
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 
 _FAILURE = "COPYWRITER_FAILURE"  # in a process that was started here: the file where the first failure is written
 _PATIENCE = timedelta(minutes=30)  # for the slowest process; afterwards the others give up

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
+from copywriter.modeling import lora, loss
+from copywriter.modeling.lora_groups import grouped_layers
 from copywriter.params import Params
-from copywriter.training import lora, loss
-from copywriter.training.groups import grouped_layers
 
 GIB = 2**30
 OUTSIDE = "beside it"  # the part that torch.cuda.max_memory_allocated does not see

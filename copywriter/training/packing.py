@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from copywriter.modeling.loss import IGNORED
 from copywriter.prompt import Example
-from copywriter.training.loss import IGNORED
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:

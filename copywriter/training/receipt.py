@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from copywriter import canonical, paths, stage
-from copywriter.model import RECEIPT
+from copywriter import errors, files, paths
+from copywriter.checkpoints import fingerprint
+from copywriter.errors import UserError
+from copywriter.modeling.loading import RECEIPT
 from copywriter.prompt import Prompter
-from copywriter.stage import UserError
-from copywriter.training import identity
 from copywriter.training.experiment import Experiment
 from copywriter.training.trainer import QloraTrainer
 
@@ -23,8 +23,8 @@ def contents(of: Experiment, training: QloraTrainer | None) -> dict[str, Any]:
     return {
         "fingerprint": of.mark,
         "base": of.base,
-        "params": identity.effective(of.params),
-        "data": {path.as_posix(): canonical.sha256(path) for path in (paths.TRAIN, paths.VALIDATION)},
+        "params": fingerprint.effective(of.params),
+        "data": {path.as_posix(): files.sha256(path) for path in (paths.TRAIN, paths.VALIDATION)},
         "processes": of.team.num_processes,
         "rows": len(of.train),
         "cut_rows": sum(example.cut for example in of.train),
@@ -51,8 +51,8 @@ def slice_of(training: QloraTrainer) -> dict[str, Any]:
 
 def write(adapter: Path, of: Mapping[str, Any]) -> None:
     """Writes the receipt of a folder: `contents`, a hash of every other file, and one of all this."""
-    whole = {**of, "files": canonical.folder_hashes(adapter, (RECEIPT,))}
-    canonical.write_json(adapter / RECEIPT, {**whole, "sha256": canonical.digest(whole)})
+    whole = {**of, "files": files.folder_hashes(adapter, (RECEIPT,))}
+    files.write_json(adapter / RECEIPT, {**whole, "sha256": files.digest(whole)})
 
 
 def read(adapter: Path) -> dict[str, Any]:
@@ -60,10 +60,10 @@ def read(adapter: Path) -> dict[str, Any]:
     file = adapter / RECEIPT
     cure = "run 'dvc checkout models/adapter', or train again"
     try:
-        text = stage.existing(file, "dvc pull models/adapter' or 'dvc repro train_qlora").read_text(encoding="utf-8")
+        text = errors.existing(file, "dvc pull models/adapter' or 'dvc repro train_qlora").read_text(encoding="utf-8")
         of: dict[str, Any] = json.loads(text)
         rest = {key: value for key, value in of.items() if key != "sha256"}
-        unchanged = text == canonical.dumps(of) and of["sha256"] == canonical.digest(rest)
+        unchanged = text == files.dumps(of) and of["sha256"] == files.digest(rest)
     except (ValueError, KeyError, AttributeError):
         raise UserError(f"{file} is no receipt of this version; {cure}") from None
     if not unchanged:
@@ -74,7 +74,7 @@ def read(adapter: Path) -> dict[str, Any]:
 def changed_files(adapter: Path, of: Mapping[str, Any]) -> list[str]:
     """What is wrong with each file of the folder that is not what its receipt says."""
     expected = of["files"]
-    found = canonical.folder_hashes(adapter, (RECEIPT,))
+    found = files.folder_hashes(adapter, (RECEIPT,))
     lines = [f"{name} is missing" for name in expected if name not in found]
     lines += [f"{name} is not the receipt's" for name in found if name not in expected]
     changed = [name for name in found if name in expected and found[name] != expected[name]]

@@ -7,12 +7,11 @@ from accelerate import Accelerator
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from copywriter import compilation
-from copywriter.graph import Batch, Replay
+from copywriter.errors import UserError
+from copywriter.modeling import attention, compilation, loss
+from copywriter.modeling.cuda_graph import Batch, Replay
+from copywriter.modeling.lora import FlatAdapter
 from copywriter.params import Params
-from copywriter.stage import UserError
-from copywriter.training import attention, loss
-from copywriter.training.lora import FlatAdapter
 
 _WORTH_COMPILING = 200  # optimizer steps an epoch; it takes about 20 s and saves about 30 ms a step
 

@@ -10,9 +10,9 @@ import torch
 from transformers import TrainerCallback
 from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 
-from copywriter import canonical, paths, speed, stage
+from copywriter import files, paths, stage, throughput
+from copywriter.errors import UserError
 from copywriter.params import Params
-from copywriter.stage import UserError
 from copywriter.training.packing import Sequences
 
 TRAIN_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
@@ -44,7 +44,7 @@ class Speed(TrainerCallback):
             "tokens_per_second": round(tokens / (_now() - then)),
             "seconds_to_first_step": round(self._setting_up, 1),
         }
-        canonical.write_json(paths.SPEED, self._of | measured)
+        files.write_json(paths.SPEED, self._of | measured)
 
 
 def outlook(data: Sequences, params: Params, model: str, device: str) -> str:
@@ -55,7 +55,7 @@ def outlook(data: Sequences, params: Params, model: str, device: str) -> str:
         f"{params.epochs} epochs of {steps:,} steps; an epoch has {real:,} tokens, {data.trained_tokens.sum():,} of "
         f"them trained, in {len(data):,} sequences that are {real / room:.0%} full"
     )
-    minutes, rate = speed.minutes(params.epochs * real, model, device), speed.measured(model, device)
+    minutes, rate = throughput.minutes(params.epochs * real, model, device), throughput.measured(model, device)
     return line + f"; about {minutes:.1f} minutes, by the {rate:,.0f} tokens/s of the last run" if minutes else line
 
 
@@ -85,7 +85,7 @@ def trackers(names: Sequence[str], folder: Path, name: str) -> list[TrainerCallb
 
 def write_history(path: Path, log: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """The log's entries that have all `columns`, as CSV; no wall-clock column may be among them."""
-    with canonical.new_file(path) as aside, aside.open("w", newline="") as stream:
+    with files.new_file(path) as aside, aside.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(entry for entry in log if all(column in entry for column in columns))

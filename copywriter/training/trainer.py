@@ -18,15 +18,17 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
 from trl.trainer.sft_trainer import SFTTrainer
 
+from copywriter.checkpoints import checkpoint_files, contents
+from copywriter.checkpoints.schedule import Schedule
+from copywriter.errors import UserError
+from copywriter.modeling import loss
 from copywriter.params import Params
-from copywriter.stage import UserError
-from copywriter.training import loss, packing, snapshot, state
+from copywriter.training import packing
 from copywriter.training.arguments import arguments
+from copywriter.training.callbacks import Watch
+from copywriter.training.data_order import EpochOrder
 from copywriter.training.interrupts import Interrupted, Interrupts
-from copywriter.training.order import EpochOrder
-from copywriter.training.schedule import Schedule
 from copywriter.training.step import Step
-from copywriter.training.watch import Watch
 
 
 class QloraTrainer(SFTTrainer):
@@ -135,16 +137,16 @@ class QloraTrainer(SFTTrainer):
         step = self.state.global_step
         if not step or self.until is not None:
             return "nothing was trained yet"
-        snapshot.rewind(self)
+        contents.rewind(self)
         self._save_checkpoint(self.model, None)
         return f"the state after step {step:,} is saved"
 
     def _newest(self) -> Path | None:
         """The newest whole checkpoint, which the main process names to all."""
         folder = Path(str(self.args.output_dir))
-        found = [state.newest(folder, self.schedule) if self.accelerator.is_main_process else None]
+        found = [checkpoint_files.newest(folder, self.schedule) if self.accelerator.is_main_process else None]
         checkpoint = cast(list[Path | None], broadcast_object_list(found))[0]
-        if checkpoint and state.damage(checkpoint):  # a host of its own disk does not have it
+        if checkpoint and checkpoint_files.damage(checkpoint):  # a host of its own disk does not have it
             raise UserError(
                 f"{socket.gethostname()} does not see all of {checkpoint}; "
                 "set COPYWRITER_RUNS to a folder that all hosts share, or remove it to begin anew"
@@ -245,23 +247,23 @@ class QloraTrainer(SFTTrainer):
         if self.until is not None:
             return
         self.watch.refuse_nan()
-        files = snapshot.take(self)
+        files = contents.take(self)
         if self.accelerator.is_main_process:
             self._may_write()
             folder = Path(str(self.args.output_dir))
-            self.checkpoint = state.write(folder, self.state.global_step, self.schedule, files)
+            self.checkpoint = checkpoint_files.write(folder, self.state.global_step, self.schedule, files)
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: object = None) -> None:
-        snapshot.restore_weights(self, Path(resume_from_checkpoint))
+        contents.restore_weights(self, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint:
-            snapshot.restore_optimizer(self, Path(checkpoint))
+            contents.restore_optimizer(self, Path(checkpoint))
 
     def _load_scaler(self, checkpoint: str | None) -> None:
         """Nothing: it comes with the optimizer."""
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint:
-            snapshot.restore_random(self, Path(checkpoint))
+            contents.restore_random(self, Path(checkpoint))

@@ -8,8 +8,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from copywriter import canonical
-from copywriter.stage import UserError
+from copywriter import files
+from copywriter.errors import UserError
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -25,7 +25,7 @@ def write(to: Path, folder: Path, part_size: int | None = None) -> list[Path]:
     """Packs what `folder` holds into `to`, or into `to`.1-of-2 and so on of at most `part_size` bytes; the files."""
     for old in [to, *_parts(to)]:
         old.unlink(missing_ok=True)
-    with canonical.new_file(to) as aside, tarfile.open(aside, "w:gz", compresslevel=6) as tar:
+    with files.new_file(to) as aside, tarfile.open(aside, "w:gz", compresslevel=6) as tar:
         for entry in sorted(folder.iterdir()):
             tar.add(entry, entry.name)
     whole = to.stat().st_size
@@ -46,9 +46,9 @@ def write(to: Path, folder: Path, part_size: int | None = None) -> list[Path]:
 
 def unpack(file: Path, folder: Path) -> None:
     """Unpacks `file`, or its parts, into the empty `folder`; UserError when bytes are missing or damaged."""
-    files = [file] if file.exists() else _whole(file)
+    pieces = [file] if file.exists() else _whole(file)
     with tempfile.TemporaryFile(dir=folder) as joined:
-        for one in files:
+        for one in pieces:
             with one.open("rb") as part:
                 shutil.copyfileobj(part, joined, 1 << 20)
         joined.seek(0)

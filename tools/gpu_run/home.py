@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from copywriter import canonical, paths
-from copywriter.stage import UserError
+from copywriter import files, paths
+from copywriter.errors import UserError
 from tools.commands import clean_tree, dvc, git
 from tools.gpu_run import archive, objects, pipeline, there
 
@@ -32,7 +32,7 @@ def run(file: Path, commits: list[str]) -> str:
                 f"'git switch -c gpu-run {plan['commit'][:10]}' and call again"
             )
         heads, total = accept(folder, plan)
-    canonical.write_json(paths.RUNS / there.RECORD, plan["record"])
+    files.write_json(paths.RUNS / there.RECORD, plan["record"])
     for one, record in plan["record"].items():
         print(there.told(one, record), file=sys.stderr)
     before = git("show", f"{plan['commit']}:{paths.PARAMS}") + "\n"

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from copywriter import canonical
-from copywriter.stage import UserError
+from copywriter import files
+from copywriter.errors import UserError
 from tools.commands import DVC
 
 
@@ -55,7 +55,7 @@ def take(names: Iterable[str], folder: Path, cache: Path) -> int:
     for one in names:
         total += (folder / place(one)).stat().st_size
         if not (cache / place(one)).exists():
-            with canonical.new_file(cache / place(one)) as aside:
+            with files.new_file(cache / place(one)) as aside:
                 shutil.copyfile(folder / place(one), aside)
             (cache / place(one)).chmod(0o444)  # as DVC has them: checked-out files may be links to them
     return total

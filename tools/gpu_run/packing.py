@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from copywriter import canonical, params, paths
-from copywriter.stage import UserError
+from copywriter import files, params, paths
+from copywriter.errors import UserError
 from tools.commands import clean_tree, dvc, git
 from tools.gpu_run import archive, objects, pipeline
 
@@ -75,7 +75,7 @@ def run(to: Path, given: Iterable[str], with_base: bool, part_size: int | None) 
         git("bundle", "create", "-q", str(folder / "repository.bundle"), "HEAD")
         objects.copy([locked[path] for path in wanted], objects.store(), folder / "objects")
         (folder / "start.sh").write_text(START)
-        canonical.write_json(folder / "plan.json", {"commit": commit, "experiments": list(chosen.items())})
-        files = archive.write(to, folder, part_size)
-    names = ", ".join(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)" for file in files)
+        files.write_json(folder / "plan.json", {"commit": commit, "experiments": list(chosen.items())})
+        pieces = archive.write(to, folder, part_size)
+    names = ", ".join(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)" for file in pieces)
     return f"commit {commit[:10]}, {', '.join(chosen)}: {names}; on the host: cat {to.name}* | tar xz && sh start.sh"

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from copywriter.stage import UserError
+from copywriter.errors import UserError
 from tools.gpu_run import home, packing
 
 

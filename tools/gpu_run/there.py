@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from copywriter import canonical, paths, stage
-from copywriter.stage import UserError
+from copywriter import errors, files, paths
+from copywriter.errors import UserError
 from tools import lock
 from tools.commands import DVC, dvc, git
 from tools.gpu_run import archive, objects, pipeline
@@ -23,7 +23,7 @@ _FAILED = re.compile(r"failed to reproduce '([^']+)'")
 
 def run(folder: Path, to: Path, part_size: int | None) -> str:
     """Runs what start.sh has checked out; the summary. Experiments that an earlier call finished are not run again."""
-    plan = json.loads(stage.existing(folder / "plan.json", "sh start.sh").read_text())
+    plan = json.loads(errors.existing(folder / "plan.json", "sh start.sh").read_text())
     if (here := git("rev-parse", "HEAD")) != plan["commit"]:
         raise UserError(f"this checkout is at {here[:10]}, and {plan['commit'][:10]} was packed; run start.sh again")
     with tempfile.TemporaryDirectory() as shims:
@@ -31,8 +31,8 @@ def run(folder: Path, to: Path, part_size: int | None) -> str:
         prepare(folder)
         for name, settings in plan["experiments"]:
             experiment(name, settings, plan["commit"])
-        files = pack(to, plan, part_size)
-    names = ", ".join(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)" for file in files)
+        pieces = pack(to, plan, part_size)
+    names = ", ".join(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)" for file in pieces)
     return f"{names}; at home: python -m tools.gpu_run home {to.name}"
 
 
@@ -99,7 +99,7 @@ def experiment(name: str, settings: list[str], commit: str) -> None:
         raise UserError(f"DVC kept no experiment {name}; its messages stand above")
     timings = json.loads((paths.RUNS / "timings.json").read_text())
     record = _record() | {name: {"seconds": round(seconds, 2), "stages": timings, "machine": _machine()}}
-    canonical.write_json(paths.RUNS / RECORD, record)
+    files.write_json(paths.RUNS / RECORD, record)
     print(f"gpu_run: {told(name, record[name])}", file=sys.stderr, flush=True)
 
 
@@ -133,5 +133,5 @@ def pack(to: Path, plan: dict[str, Any], part_size: int | None) -> list[Path]:
             locked = pipeline.hashes(git("show", f"{ref}:{paths.LOCK}"))
             objects.copy([locked[path] for path in pipeline.brought()], objects.store(), out / "objects")
         record = {name: entry for name, entry in _record().items() if name in names}
-        canonical.write_json(out / "plan.json", plan | {"record": record})
+        files.write_json(out / "plan.json", plan | {"record": record})
         return archive.write(to, out, part_size)

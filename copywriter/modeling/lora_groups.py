@@ -1,0 +1,168 @@
+"""LoRA layers that share an input, computed in one product: q, k and v; gate and up."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cache
+from itertools import accumulate
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from torch.nn import functional
+
+from copywriter.modeling import int8_layer, nf4_layer
+
+# Layers of a transformer block that are called with the same tensor, one after the other.
+_SHARED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+ADAPTER = "default"  # PEFT's name of the one adapter
+
+
+def grouped_layers(model: PeftModel) -> Iterator[list[Any]]:
+    """The LoRA layers in the order of the model, those with a common input together."""
+    for parent in model.modules():
+        if isinstance(parent, LoraLayer):
+            continue
+        found = {name: one for name, one in parent.named_children() if isinstance(one, LoraLayer)}
+        for names in (*_SHARED, *((name,) for name in found)):
+            group = [found.pop(name) for name in names if name in found]
+            if group:
+                yield group
+
+
+class Group:
+    """LoRA layers that share their input x: y = x W^T + (alpha / r) dropout(x) A^T B^T, with W and A of all layers.
+
+    Dropout draws one mask for all of them. Where the base's weights are dense, W and B lie side by side, so that one
+    product makes y. Source: Hu et al. 2021, section 4.1.
+    """
+
+    def __init__(self, layers: Sequence[Any], a: torch.Tensor, b: torch.Tensor) -> None:
+        """a (layers * r, in) and b (outputs of all layers, r) are what is trained."""
+        first = layers[0]
+        self.bases: list[Any] = [layer.get_base_layer() for layer in layers]
+        self._a, self._b = a, b
+        self._scale: float = first.scaling[ADAPTER]
+        self._dropout: float = getattr(first.lora_dropout[ADAPTER], "p", 0.0)
+        self._outputs = [base.out_features for base in self.bases]
+        self._rank = b.shape[1]
+        self._weight: torch.Tensor | None = None
+        self._bias: torch.Tensor | None = None
+        # (outputs, layers): which layer an output belongs to
+        self.blocks = torch.eye(len(layers)).repeat_interleave(torch.tensor(self._outputs), dim=0).to(b)
+        self._memo: tuple[torch.Tensor, tuple[torch.Tensor, ...]] | None = None
+        self._taken = 0
+        for index, layer in enumerate(layers):
+            layer.group, layer.index = self, index
+            layer.__class__ = _member_of(cast(Hashable, type(layer)))
+
+    def part(self, x: torch.Tensor, index: int) -> torch.Tensor:
+        """The output of one layer for x; computed for all layers when the first of them is asked."""
+        if self._memo is None or self._memo[0] is not x:
+            self._memo, self._taken = (x, self(x)), 0
+        output = self._memo[1][index]
+        self._taken += 1
+        if self._taken == len(self.bases):
+            self._memo = None
+        return output
+
+    def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The outputs of all layers for x (..., in)."""
+        dropped = functional.dropout(x, self._dropout) if self._dropout and self.bases[0].training else x
+        hidden = functional.linear(dropped, self._a)
+        if self._weight is not None:
+            joined: torch.Tensor = _Joined.apply(  # type: ignore[no-untyped-call]
+                x, hidden, self._b, self._weight, self._bias, self.blocks, self._scale
+            )
+            return tuple(joined.split_with_sizes(self._outputs, dim=-1))
+        parts = zip(
+            self.bases, hidden.chunk(len(self.bases), dim=-1), self._b.split_with_sizes(self._outputs), strict=True
+        )
+        return tuple(_base(base, x) + functional.linear(h, b) * self._scale for base, h, b in parts)
+
+    @property
+    def joined_shape(self) -> tuple[int, int]:
+        """(outputs, in + layers * r)"""
+        return len(self.blocks), self.bases[0].in_features + len(self._a)
+
+    @property
+    def dense(self) -> bool:
+        """Whether the base's weights are plain numbers, which W and B can be joined of."""
+        return all(type(base) is torch.nn.Linear for base in self.bases)
+
+    def join(self, weight: torch.Tensor) -> None:
+        """Moves W into the first columns of `weight` (outputs, in + layers * r), by which the group multiplies."""
+        self._weight = weight
+        if any(base.bias is not None for base in self.bases):
+            biases = zip(self.bases, self._outputs, strict=True)
+            zeros = [base.bias if base.bias is not None else weight.new_zeros(size) for base, size in biases]
+            self._bias = torch.cat(zeros).detach()
+        for base, rows in zip(self.bases, weight.split_with_sizes(self._outputs), strict=True):
+            view = rows[:, : base.in_features]
+            base.weight.data = view.copy_(base.weight.data)  # a view: the weights are held once
+
+    def places(self, start: int) -> torch.Tensor:
+        """Where in the tensor that holds `weight` from `start` on each number of B stands."""
+        outputs = len(self.blocks)
+        width = self.joined_shape[1]
+        first = self.bases[0].in_features + self.blocks.argmax(1, keepdim=True) * self._rank
+        rows = torch.arange(outputs, device=first.device)[:, None] * width
+        places: torch.Tensor = start + rows + first + torch.arange(self._rank, device=first.device)
+        return places.flatten()
+
+
+class _Member:
+    """What a PEFT layer becomes: its output comes from the group."""
+
+    group: Group
+    index: int
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.group.part(x, self.index)
+
+
+@cache
+def _member_of(kind: Hashable) -> type:  # one class for each kind: a compiler compares them
+    return type("GroupedLora", (_Member, cast(type, kind)), {})
+
+
+class _Joined(torch.autograd.Function):
+    """[x, h] [W, B]^T + bias, where W is frozen and the gradient of B is that of its blocks alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, hidden: Any, b: Any, weight: Any, bias: Any, blocks: Any, scale: float) -> Any:
+        ctx.save_for_backward(hidden, weight, blocks)
+        ctx.scale = scale
+        return functional.linear(torch.cat([x, hidden], dim=-1), weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden, weight, blocks = ctx.saved_tensors
+        (gradient,) = outputs
+        both = gradient @ weight
+        width = weight.shape[1] - hidden.shape[-1]
+        by_b = gradient.flatten(0, -2).T @ hidden.flatten(0, -2)
+        by_b = (by_b.unflatten(1, (blocks.shape[1], -1)) * blocks[:, :, None]).sum(1) * ctx.scale
+        return both[..., :width], both[..., width:], by_b, None, None, None, None
+
+
+def join_groups(groups: Sequence[Group], b: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
+    """One tensor for the joined weights of all groups, and the place in it of each number of all B.
+
+    Then every B gets to its place by one operation.
+    """
+    if not all(group.dense for group in groups):
+        return None, torch.empty(0)
+    shapes = [group.joined_shape for group in groups]
+    sizes = [rows * columns for rows, columns in shapes]
+    joined = b.new_zeros(sum(sizes))
+    starts = [0, *accumulate(sizes)]
+    for group, part, shape in zip(groups, joined.split_with_sizes(sizes), shapes, strict=True):
+        group.join(part.view(shape))
+    return joined, torch.cat([group.places(start) for group, start in zip(groups, starts[:-1], strict=True)])
+
+
+def _base(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    for kind in (nf4_layer, int8_layer):
+        if kind.holds(layer):
+            return cast(torch.Tensor, kind.product(x, layer))
+    return cast(torch.Tensor, layer(x))

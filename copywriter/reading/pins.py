@@ -1,0 +1,75 @@
+"""Entries of sources.yaml as text: what to paste for a file, and a pin renewed in place, comments kept."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from copywriter import files, params, sources
+from copywriter.errors import UserError
+
+
+def name_for(file: str) -> str:
+    """A name for a file's entry: lower-case letters, digits and '-'."""
+    stem = file.replace("\\", "/").rstrip("/").rpartition("/")[2].split(".")[0].lower()
+    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "my-shop"
+
+
+def entry_lines(name: str, entry: Mapping[str, str]) -> list[str]:
+    """An entry as it stands in sources.yaml."""
+    return [f"  {name}:", *(f"    {key}: {_scalar(key, value)}" for key, value in entry.items())]
+
+
+def _scalar(key: str, value: str) -> str:
+    return f'"{value}"' if key == "sha256" else yaml.safe_dump(value, allow_unicode=True, width=10_000).split("\n")[0]
+
+
+def renew(page: Path, name: str, entry: Mapping[str, str]) -> str:
+    """Writes an entry into sources.yaml, or only its new SHA-256 if it is there; what was done.
+
+    UserError when it is there and differs in more, or the page is laid out in another way than the project's own.
+    """
+    before = sources.load(page)
+    new, known = params.check(sources.File, entry, f"entry {name}"), before.datasets.get(name)
+    lines = page.read_text(encoding="utf-8").split("\n")
+    if known is None:
+        done, lines = "added to", _added(lines, name, entry)
+    else:
+        for key in [key for key in entry if key not in ("sha256", "licence")]:
+            if (there := getattr(known, key, None)) != getattr(new, key):
+                raise UserError(
+                    f"{name} of {page} has {key}: {there}, not {entry[key]}, and --pin renews a hash alone; "
+                    "give --pin another name, or mend the entry by hand"
+                )
+        done = "unchanged in" if known.sha256 == new.sha256 else "renewed in"
+        lines = _renewed(lines, name, entry["sha256"])
+    text = "\n".join(lines)
+    pinned = (known or new).model_copy(update={"sha256": new.sha256})
+    if _content(text) != before.model_copy(update={"datasets": {**before.datasets, name: pinned}}):
+        raise UserError(f"{page} could not be edited by a program; put the entry above into it by hand")
+    with files.new_file(page) as aside:
+        aside.write_text(text, encoding="utf-8")
+    return f"{name}: {done} {page}"
+
+
+def _content(text: str) -> sources.Sources | None:
+    try:
+        return params.check(sources.Sources, yaml.safe_load(text), "")
+    except (yaml.YAMLError, UserError):
+        return None
+
+
+def _added(lines: list[str], name: str, entry: Mapping[str, str]) -> list[str]:
+    at = next((number for number, line in enumerate(lines) if re.match(r"datasets:\s*(#.*)?$", line)), len(lines) - 1)
+    return [*lines[: at + 1], *entry_lines(name, entry), "", *lines[at + 1 :]]
+
+
+def _renewed(lines: list[str], name: str, sha256: str) -> list[str]:
+    start = next((n for n, line in enumerate(lines) if re.match(rf"  {name}:\s*(#.*)?$", line)), len(lines))
+    end = next((n for n in range(start + 1, len(lines)) if re.match(r" {0,2}[^\s#]", lines[n])), len(lines))
+    new = f'sha256: "{sha256}"'
+    for number in range(start, end):
+        if match := re.match(r"(    )sha256:[^#]*?(\s*#.*)?$", lines[number]):
+            return [*lines[:number], match[1] + new + (match[2] or ""), *lines[number + 1 :]]
+    return [*lines[: start + 1], f"    {new}", *lines[start + 1 :]]

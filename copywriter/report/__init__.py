@@ -1,0 +1,1 @@
+"""The report: results of all stages, charts, templates, and the model card."""

@@ -1,0 +1,75 @@
+"""metrics/model_card.md: what an adapter is, was made of and gets wrong, with a head in the form that hubs read."""
+
+import re
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from copywriter import sources
+from copywriter.evaluation import scores
+from copywriter.report import content
+from copywriter.report.results import Results
+
+_KINDS = {  # the hub's name of the metric that each score is
+    "bleu": "bleu",
+    **dict.fromkeys(("rouge1", "rouge2", "rougeL"), "rouge"),
+    "chrf": "chrf",
+    "perplexity": "perplexity",
+}
+# Of the licences that the hub has a name for, those that base models have; any other name makes it refuse a card.
+_LICENCES = {
+    *("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
+    *("openrail", "bigscience-openrail-m", "bigscience-bloom-rail-1.0", "bigcode-openrail-m"),
+    *("llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "gemma", "unknown"),
+}
+
+
+def values(found: Results) -> dict[str, Any]:
+    """All that the template names."""
+    asked = found.receipt["asked"]
+    return found.shared() | {
+        "head": Markup(yaml.safe_dump(head(found), sort_keys=False, allow_unicode=True, width=120)),
+        "hub_name": sources.hub_name(found.model),
+        "receipt": found.receipt,
+        "results": found.results,
+        "losses": {name: last(found.receipt[name]) for name in ("losses", "validation_losses")},
+        "table": [row for row in content.table(found.results, found.comparison) if row["grade"]],
+        "title": Markup(asked["title"]),
+        "prompt": Markup(repr(asked["prompt"])),
+    }
+
+
+def head(found: Results) -> dict[str, Any]:
+    """The metadata: https://huggingface.co/docs/hub/model-cards. What is not known is left out."""
+    name, licence = sources.hub_name(found.model), found.model.licence
+    base = {"base_model": name, "base_model_relation": "adapter"} if name else {}
+    own = {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", licence.lower()).strip("-") or "unnamed"}
+    return {
+        **base,
+        **({"license": licence} if licence in _LICENCES else own),
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["lora", "product-descriptions"],
+        "datasets": [found.given.dataset],
+        "model-index": [{"name": f"{found.given.model}-{found.given.dataset}", "results": [results(found)]}],
+    }
+
+
+def results(found: Results) -> dict[str, Any]:
+    """The adapter's scores, each with its signature as the metric's configuration."""
+    tuned = found.results["tuned"]
+    signatures = {signature.partition("|")[0].lower(): {"config": signature} for signature in tuned["signatures"]}
+    metrics = [
+        {"type": kind, "name": scores.NAMES[name], "value": tuned[name], **signatures.get(kind, {})}
+        for name, kind in _KINDS.items()
+        if name in tuned
+    ]
+    dataset = {"type": found.given.dataset, "name": f"{found.given.dataset}, product families of no training row"}
+    task = {"type": "text-generation", "name": "product descriptions from titles"}
+    return {"task": task, "dataset": dataset | {"split": "test"}, "metrics": metrics}
+
+
+def last(by_step: dict[str, float]) -> float | None:
+    """The value of the highest step; None when there is none."""
+    return by_step[max(by_step, key=int)] if by_step else None

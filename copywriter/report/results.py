@@ -1,0 +1,154 @@
+"""What the report is about: the files of all stages, read once and held against each other."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from copywriter import errors, params, paths, records, sources
+from copywriter.errors import UserError
+from copywriter.evaluation import predictions, row_statistics, scores
+from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.row_statistics import Statistics
+from copywriter.evaluation.slices import BY
+from copywriter.evaluation.verdict import GRADES
+from copywriter.records import Example
+from copywriter.report import content
+
+_NOT_TRAINING = {"dataset", "model", "clean", "sample", "split", "prompt", "decoding"}
+_WITHOUT_EFFECT = {"tracking", "save_steps", "eval_steps", "log_steps"}
+
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run, from its params to its scores."""
+
+    given: params.Params
+    dataset: sources.Dataset
+    model: sources.Model
+    clean: Any
+    split: Any
+    lengths: Any
+    results: dict[str, Any]  # each side's scores, and those of the catalogue's own texts
+    comparison: Any
+    slices: Any
+    receipt: Any  # the adapter's
+    examples: dict[str, list[Example]]  # of each cleaning rule
+    sides: dict[str, list[Prediction]]  # in the order of page.SIDES, titles in one order
+    statistics: dict[str, Statistics]
+    similarity: list[float]  # of each test title to the nearest training title
+    histogram: list[dict[str, str]]
+    train: History  # empty when nothing was trained
+    validation: History
+
+    def shared(self) -> dict[str, Any]:
+        """What both pages show, by the names that their templates use."""
+        return {
+            "given": self.given,
+            "dataset": self.dataset,
+            "model": self.model,
+            "training": flatten(self.given.model_dump(exclude=_NOT_TRAINING | _WITHOUT_EFFECT)),
+            "table": content.table(self.results, self.comparison),
+            "comparison": self.comparison,
+            "slices": self.slices,
+            "slices_by": BY,
+            "grades": [name for name in GRADES if name in self.results["base"]],
+            "names": scores.NAMES,
+            "equal_texts": sum(
+                base.written == tuned.written
+                for base, tuned in zip(self.sides["base"], self.sides["tuned"], strict=True)
+            ),
+            "rows": len(self.sides["base"]),
+            "clean": self.clean,
+            "split": self.split,
+            "lengths": self.lengths,
+            "base": self.results["base"],
+        }
+
+
+def read(given: params.Params) -> Results:
+    """All that was found; UserError when a file is missing, or when two are of different runs."""
+    examples: dict[str, list[Example]] = {}
+    for one in records.read_examples(paths.CLEANING_EXAMPLES):
+        examples.setdefault(one.rule, []).append(one)
+    found = Results(
+        given=given,
+        dataset=sources.dataset(given.dataset),
+        model=sources.model(given.model),
+        clean=_json(paths.CLEAN_COUNTS),
+        split=_json(paths.SPLIT_COUNTS),
+        lengths=_json(paths.LENGTHS),
+        results={side: _json(paths.scores(side)) for side in ("catalogue", *content.SIDES)},
+        comparison=_json(paths.COMPARISON),
+        slices=_json(paths.SLICES),
+        receipt=_json(paths.RECEIPT),
+        examples=examples,
+        sides=predictions.read_sides(content.SIDES),
+        statistics={side: row_statistics.read(paths.statistics(side)) for side in content.SIDES},
+        similarity=[float(row["similarity"]) for row in _table(paths.SIMILARITY, "dvc repro baseline")],
+        histogram=_table(paths.LENGTH_HISTOGRAM, "dvc repro analyze_lengths"),
+        train=read_history(paths.TRAIN_HISTORY),
+        validation=read_history(paths.VALIDATION_HISTORY),
+    )
+    check(found)
+    return found
+
+
+def check(found: Results) -> None:
+    """UserError when the numbers contradict each other: files of different runs."""
+    clean, split, rows = found.clean, found.split, len(found.sides["base"])
+    dropped = sum(clean["dropped"].values())
+    if clean["read"] != clean["kept"] + dropped:
+        what = f"{clean['read']:,} rows read, but {clean['kept']:,} kept and {dropped:,} dropped"
+        raise UserError(f"{paths.CLEAN_COUNTS} does not add up: {what}; run 'dvc repro --force clean'")
+    all_rows = sum(split[part] for part in ("train", "validation", "test", "thinned"))
+    if all_rows != (sampled := min(clean["kept"], found.given.sample.size)):
+        raise UserError(f"{paths.SPLIT_COUNTS} has {all_rows:,} rows of {sampled:,} sampled; run 'dvc repro split'")
+    base, tuned = found.results["base"], found.results["tuned"]
+    for side in content.SIDES:
+        if not (scored := found.results[side]["rows"]) == rows == split["test"]:
+            what = f"scores {scored:,} texts, {rows:,} are written, {split['test']:,} titles are tested"
+            raise UserError(f"{paths.scores(side)} {what}; run 'dvc repro evaluate baseline'")
+    for key in ("signatures", "decoding", "scored"):
+        if base[key] != tuned[key]:
+            raise UserError(f"base and tuned were not scored alike: their {key} differ; run 'dvc repro evaluate'")
+    for before in ("base", "nearest"):
+        for name, one in found.comparison[f"tuned_against_{before}"]["scores"].items():
+            if (one["before"], one["after"]) != (found.results[before][name], tuned[name]):
+                what = f"{paths.COMPARISON} is of other scores than {before}'s {name}"
+                raise UserError(f"{what}; run 'dvc repro compare'")
+    if "asked" not in found.receipt:
+        raise UserError(f"{paths.RECEIPT} is of another version of this code; run 'dvc repro train_qlora'")
+    if (trained := found.receipt["base"]["model"]) != found.given.model:
+        what = f"{paths.ADAPTER} was trained on {trained}, but params.yaml has model {found.given.model}"
+        raise UserError(f"{what}; run 'dvc repro train_qlora'")
+
+
+def flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Nested values as texts under dotted keys, as `dvc exp run -S` takes them."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{before}{key}.")
+        else:
+            flat[before + key] = value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def _json(path: Path) -> Any:
+    return json.loads(errors.existing(path, "dvc repro").read_text(encoding="utf-8"))
+
+
+def _table(path: Path, command: str) -> list[dict[str, str]]:
+    with errors.existing(path, command).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def read_history(path: Path) -> History:
+    """The rows of a training history, without their empty cells; none when nothing was trained."""
+    rows = _table(path, "dvc repro train_qlora")
+    return [{key: float(value) for key, value in row.items() if value} for row in rows]

@@ -1,0 +1,1 @@
+"""Nearest neighbours: for a title, the most similar training titles."""

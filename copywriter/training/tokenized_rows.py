@@ -1,0 +1,71 @@
+"""Tokenised rows, kept under runs/tokens by what made them: another learning rate does not tokenise anew."""
+
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from copywriter import files, paths, prompt, records
+from copywriter.params import Params
+from copywriter.prompt import Example, Prompter
+
+_KEPT = 6  # files, the last used: train and validation of three settings
+_LIBRARIES = ("tokenizers", "transformers")
+
+
+def examples(rows: Path, weights: Path, prompter: Prompter, params: Params) -> list[Example]:
+    """The training rows of a file of products, from runs/tokens where they are; `weights`: the prompter's tokenizer."""
+    file = paths.RUNS / "tokens" / f"{key(rows, weights, params)}.npz"
+    found = _read(file)
+    if found is None:
+        products = records.read_products(rows)
+        found = prompter.examples([row.title for row in products], [row.description for row in products])
+        try:
+            _write(file, found)
+        except OSError as error:  # only the next run loses by it
+            print(f"tokenised rows are not kept: {error}", file=sys.stderr)
+    return found
+
+
+def key(rows: Path, weights: Path, params: Params) -> str:
+    """A hash of all that decides the tokens: rows, tokenizer, questions, limits, the code and the libraries."""
+    return files.digest(
+        {
+            "rows": files.sha256(rows),
+            "tokenizer": {file.name: files.sha256(file) for file in prompt.tokenizer_files(weights)},
+            "prompt": params.prompt.model_dump(),
+            "limits": [params.max_length, params.max_prompt_length],
+            "code": [files.sha256(Path(file)) for file in (prompt.__file__, __file__)],
+            "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        }
+    )[:16]
+
+
+def _read(file: Path) -> list[Example] | None:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:  # checks a sum over each array
+            ids, lengths, prompts, cuts = (arrays[name].tolist() for name in ("ids", "lengths", "prompts", "cuts"))
+        os.utime(file)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or torn
+        return None
+    found, start = [], 0
+    for length, prompt_length, cut in zip(lengths, prompts, cuts, strict=True):
+        found.append(Example(ids[start : start + length], prompt_length, cut))
+        start += length
+    return found
+
+
+def _write(file: Path, rows: list[Example]) -> None:
+    arrays = {
+        "ids": np.concatenate([np.array(row.input_ids, np.int32) for row in rows] or [np.zeros(0, np.int32)]),
+        "lengths": np.array([len(row.input_ids) for row in rows], np.int64),
+        "prompts": np.array([row.prompt_length for row in rows], np.int64),
+        "cuts": np.array([row.cut for row in rows], np.bool_),
+    }
+    with files.new_file(file) as aside, aside.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    for old in sorted(file.parent.glob("*.npz"), key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT:]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""The next token: the penalties are transformers' own, but for runs of tokens that the prompt holds."""
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
+
+from copywriter.generation.sampling import Chooser
+from tests.conftest import changed
+
+VOCABULARY, ROWS, MOST, END = 7, 200, 12, 6  # few words, so that runs do come again
+
+
+def chooser(**settings: Any) -> Chooser:
+    off = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+    return Chooser(changed().decoding.model_copy(update=off | settings), END, VOCABULARY)
+
+
+def filled(rows: list[list[int]], width: int) -> torch.Tensor:
+    return torch.tensor([row + [VOCABULARY] * (width - len(row)) for row in rows])
+
+
+@pytest.fixture(scope="module")
+def given() -> tuple[torch.Tensor, list[list[int]]]:
+    random = torch.Generator().manual_seed(0)
+    counts = torch.randint(0, MOST, (ROWS,), generator=random).tolist()
+    rows = [torch.randint(0, END, (count,), generator=random).tolist() for count in counts]
+    return torch.randn(ROWS, VOCABULARY, generator=random), rows
+
+
+@pytest.mark.parametrize("setting", [("repetition_penalty", 1.7), *(("no_repeat_ngram_size", n) for n in (1, 2, 3))])
+def test_penalties_are_those_of_transformers(given: tuple[torch.Tensor, list[list[int]]], setting: Any) -> None:
+    logits, rows = given
+    name, value = setting
+    theirs: Any = RepetitionPenaltyLogitsProcessor if name == "repetition_penalty" else NoRepeatNGramLogitsProcessor
+    expected = [
+        int(theirs(value)(torch.tensor([row], dtype=torch.long), one[None].clone()).argmax())
+        for one, row in zip(logits, rows, strict=True)
+    ]
+    counts = torch.tensor([len(row) for row in rows])
+    nothing = filled([[] for _ in rows], 3)
+    found = chooser(**{name: value})(logits, filled(rows, MOST), counts, nothing).tolist()
+    assert found == expected
+    assert found != logits.argmax(-1).tolist()
+
+
+def test_a_run_of_the_prompt_may_come_again_and_no_other() -> None:
+    logits = torch.zeros(1, VOCABULARY)
+    logits[0, 3] = 1.0
+    written = [1, 2, 3, 4, 1, 2]  # 3 would repeat 1 2 3
+    choose = chooser(no_repeat_ngram_size=3)
+
+    def next_token(asked: list[int]) -> int:
+        return int(choose(logits, filled([written], MOST), torch.tensor([len(written)]), filled([asked], 5)))
+
+    assert next_token([0, 1, 2, 3]) == 3
+    assert next_token([0, 1, 2]) != 3
+    assert next_token([2, 3, 1, 2]) != 3
+
+
+def test_a_prompt_shorter_than_the_run_exempts_nothing() -> None:
+    logits = torch.zeros(1, VOCABULARY)
+    logits[0, 3] = 1.0
+    written, asked = filled([[1, 2, 3, 1, 2]], MOST), torch.tensor([[2, 3]])
+    assert int(chooser(no_repeat_ngram_size=3)(logits, written, torch.tensor([5]), asked)) != 3

@@ -1,0 +1,65 @@
+"""Three epochs, then five, then two, beside five and two from nothing: `python -m tests.stress.extend`.
+
+Run in a checkout with data/ and models/base. Prints seconds and SHA-256 of each. Exit code 1
+when an extended or shortened run differs from the one from nothing.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks import process
+from copywriter import files, params, paths
+from tests.support import trial
+
+_RUNS = (("kept", 3), ("kept", 5), ("kept", 2), ("fresh five", 5), ("fresh two", 2))
+
+
+def run(place: Path, runs: str, epochs: int, changes: dict[str, Any]) -> tuple[float, str, str]:
+    """Seconds of the stage, SHA-256 of the adapter's weights, and of both histories and the receipt together."""
+    room = place / f"{runs}-{epochs}"
+    (room / "models").mkdir(parents=True)
+    (room / "data").symlink_to(Path("data").resolve())
+    (room / paths.BASE).symlink_to(paths.BASE.resolve())
+    given = trial.changed(params.load(), {**changes, "epochs": epochs, "tracking": []})
+    (room / "params.yaml").write_text(yaml.safe_dump(given.model_dump()))
+    environment = {
+        **process.environment(),
+        "COPYWRITER_RUNS": str(place / f"runs {runs}"),
+    }
+    begin = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "stages.train_qlora"], cwd=room, env=environment, stdout=subprocess.DEVNULL, check=True
+    )
+    seconds = time.perf_counter() - begin
+    rest = [room / paths.TRAIN_HISTORY, room / paths.VALIDATION_HISTORY, room / paths.ADAPTER / "receipt.json"]
+    weights = files.sha256(room / paths.ADAPTER / "adapter_model.safetensors")
+    return seconds, weights, files.digest([files.sha256(file) for file in rest])
+
+
+def main() -> None:
+    """Wires the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.stress.extend", description=__doc__)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to params.yaml")
+    options = parser.parse_args()
+    changes = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in options.set)}
+    found: dict[tuple[str, int], tuple[str, str]] = {}
+    print("| runs/ | epochs | seconds | adapter | histories and receipt |\n| --- | --- | --- | --- | --- |", flush=True)
+    with tempfile.TemporaryDirectory(prefix="copywriter-extend-") as scratch:
+        for runs, epochs in _RUNS:
+            seconds, weights, rest = run(Path(scratch), runs, epochs, changes)
+            found[runs, epochs] = weights, rest
+            print(f"| {runs} | {epochs} | {seconds:.1f} | {weights[:16]} | {rest[:16]} |", flush=True)
+    if (found["kept", 5], found["kept", 2]) != (found["fresh five", 5], found["fresh two", 2]):
+        sys.exit("tests.stress.extend: DIFFERENT")
+    print("equal")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""A run on a host: there and back it equals one made here; what is torn, tampered or stale is said in a sentence."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from copywriter import files
+from copywriter.errors import UserError
+from tests.conftest import ROOT
+from tests.remotes.test_remotes import wants_sshd
+from tests.support.remotes import Sshd
+from tests.test_pipeline import Checkout, ran, shop_checkout
+from tools.gpu_run import archive, home, objects, packing, pipeline
+
+COMMENTED = "# A comment that stays.\n{}\nepochs: 1     # 0: the base\n"
+GPU_RUN = [sys.executable, "-m", "tools.gpu_run"]
+
+
+def host(folder: Path, *words: str, ok: bool = True) -> str:
+    """What start.sh says in a folder of a host that has another name for this interpreter, and no Git identity."""
+    alone = {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "PATH": "/usr/bin:/bin", "PYTHON": sys.executable}
+    kept = {key: value for key, value in os.environ.items() if key in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")}
+    done = subprocess.run(["sh", str(folder / "start.sh"), *words], env=alone | kept, capture_output=True, text=True)
+    assert (done.returncode == 0) is ok, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A checkout that has packed, the host's folder, what came back, and the checkout as it is without that."""
+
+    made: Checkout
+    host: Path
+    back: Path
+    said: str
+
+    def fresh(self, folder: Path) -> Checkout:
+        """A copy of the checkout as it was when it had packed."""
+        shutil.copytree(self.made.folder, folder, symlinks=True)
+        copied = object.__new__(Checkout)
+        copied.folder, copied.environment = folder, self.made.environment
+        return copied
+
+
+@pytest.fixture(scope="module")
+def trip(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Trip:
+    """Packed in small parts, run on the host, brought back; not yet taken over."""
+    place = tmp_path_factory.mktemp("trip")
+    shutil.copytree(tiny_base, place / "published")
+    made = shop_checkout(place, place / "published", epochs=1)
+    params = yaml.safe_load((made.folder / "params.yaml").read_text())
+    del params["epochs"]
+    (made.folder / "params.yaml").write_text(COMMENTED.format(yaml.safe_dump(params)))
+    made.git("commit", "-qam", "params.yaml with comments")
+    pack = [*GPU_RUN, "pack", str(place / "run.tgz"), "--part-size", "20K"]
+    said = made.fails(*pack)
+    assert "the data stages made them" in said
+    made.git("add", "-A")
+    made.git("commit", "-qm", "data stages")
+    made.run(*pack)
+    parts = sorted(place.glob("run.tgz.*-of-*"))
+    assert len(parts) > 2
+    assert max(part.stat().st_size for part in parts) <= 20 << 10
+    there = place / "host"
+    there.mkdir()
+    subprocess.run(f"cat {place}/run.tgz.* | tar xz -C {there}", shell=True, check=True)
+    said = host(there, "--to", str(place / "home.tgz"))
+    return Trip(made, there, place / "home.tgz", said)
+
+
+def test_a_run_there_equals_one_made_here_and_becomes_two_commits(trip: Trip, tmp_path: Path) -> None:
+    """Bit for bit, in dvc.lock, metrics and the objects; the commit of the base holds epochs: 0, and comments stay."""
+    alone = trip.fresh(tmp_path / "alone")
+    alone.environment = alone.environment | {"COPYWRITER_RUNS": str(tmp_path / "runs")}
+    alone.dvc("repro", "-s", "train_qlora", "evaluate@tuned")
+    ours = trip.fresh(tmp_path / "ours")
+    said = ours.run(*GPU_RUN, "home", str(trip.back), "--commit", "base", "tuned")
+    one, other = (yaml.safe_load((made.folder / "dvc.lock").read_text())["stages"] for made in (ours, alone))
+    assert other["train_qlora"] == one["train_qlora"]
+    assert other["evaluate@tuned"] == one["evaluate@tuned"]
+    assert files.folder_hashes(ours.folder / "models") == files.folder_hashes(alone.folder / "models")
+    assert ours.git("status", "--porcelain") == ""
+    text = (trip.made.folder / "params.yaml").read_text()
+    assert ours.git("show", "HEAD:params.yaml") == text
+    assert ours.git("show", "HEAD~1:params.yaml") == text.replace("epochs: 1", "epochs: 0")
+    assert not ran(ours.dvc("repro", "--dry"))
+    assert "metrics/tuned.json" in ours.dvc("metrics", "diff", "--all", "HEAD~1", "HEAD")
+    assert ours.git("show", "HEAD~1:metrics/tuned.json") == ours.git("show", "HEAD:metrics/base.json")
+    push = next(line for line in said.splitlines() if line.startswith("dvc push"))
+    ours.dvc(*push.split()[1:])
+    clone = tmp_path / "clone"
+    ours.git("clone", "-q", ".", str(clone))
+    shutil.copytree(ours.folder / "adapters", clone / "adapters", dirs_exist_ok=True)
+    ours.dvc("--cd", str(clone), "pull", "models/adapter", "data/predictions_tuned.jsonl")
+    assert files.folder_hashes(clone / "models/adapter") == files.folder_hashes(ours.folder / "models/adapter")
+
+
+def test_only_training_and_what_follows_ran_there_each_stage_timed(trip: Trip) -> None:
+    assert not set(ran(trip.said)) & (pipeline.HERE - {"fetch_model"})
+    assert ran(trip.said).count("evaluate@base") == 1  # the second experiment takes it from the run cache
+    record = json.loads((trip.host / "checkout/runs/gpu_run.json").read_text())
+    assert set(record) == {"tuned", "base"}
+    timed = set(record["tuned"]["stages"])
+    assert timed == {"train_qlora", "evaluate@base", "evaluate@tuned", "compare", "report"}
+    assert record["tuned"]["seconds"] > sum(stage["seconds"] for stage in record["tuned"]["stages"].values())
+    assert record["tuned"]["machine"]["device"]
+
+
+def test_neither_data_nor_base_model_comes_home_and_only_what_is_read_is_carried(trip: Trip, tmp_path: Path) -> None:
+    locked = pipeline.hashes((trip.made.folder / "dvc.lock").read_text())
+    archive.unpack(trip.back, tmp_path)
+    assert not set(objects.verified(tmp_path / "objects")) & set(locked.values())
+    carried = {locked[path] for path in pipeline.carried()}
+    assert set(objects.verified(trip.host / "objects")) == carried
+    assert not carried & {locked[path] for path in ("data/raw", "data/clean.parquet", "models/base")}
+
+
+@wants_sshd
+def test_over_ssh_it_is_one_command_and_what_was_run_is_not_run_again(trip: Trip, tmp_path: Path) -> None:
+    (tmp_path / "home/.ssh").mkdir(parents=True)
+    shutil.copytree(trip.host, tmp_path / "host", symlinks=True)
+    ours = trip.fresh(tmp_path / "ours")
+    server = Sshd(tmp_path / "sshd", tmp_path / "home")
+    try:
+        known = f"-o UserKnownHostsFile={tmp_path}/home/.ssh/known_hosts -o BatchMode=yes"
+        ours.environment = ours.environment | {"SSH": f"ssh {known} -i {server.key} -p {server.port}"}
+        command = ["ssh", "127.0.0.1", "--folder", str(tmp_path / "host"), "--python", sys.executable]
+        said = ours.run(*GPU_RUN, *command)
+    finally:
+        server.kill()
+    assert not ran(said)
+    assert "dvc exp apply base" in said
+    assert sorted(ours.dvc("exp", "list", "--name-only").split()) == ["base", "tuned"]
+
+
+def test_a_tampered_object_stops_home_and_leaves_nothing(trip: Trip, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    archive.unpack(trip.back, tmp_path / "in")
+    victim = next(file for file in sorted((tmp_path / "in/objects").glob("*/*")) if file.stat().st_size > 100)
+    content = victim.read_bytes()
+    victim.write_bytes(content[:50] + bytes([content[50] ^ 1]) + content[51:])
+    (bad,) = archive.write(tmp_path / "bad.tgz", tmp_path / "in")
+    assert "has other bytes than its name says" in refused(trip, tmp_path, bad)
+
+
+def test_a_missing_object_stops_home_and_leaves_nothing(trip: Trip, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    archive.unpack(trip.back, tmp_path / "in")
+    locked = pipeline.hashes((trip.host / "checkout/dvc.lock").read_text())
+    (tmp_path / "in/objects" / objects.place(locked["metrics/report.html"])).unlink()
+    (bad,) = archive.write(tmp_path / "bad.tgz", tmp_path / "in")
+    assert "did not come" in refused(trip, tmp_path, bad)
+
+
+def refused(trip: Trip, tmp_path: Path, bad: Path) -> str:
+    """What `home` says of an archive that it refuses; nothing of it is in the checkout afterwards."""
+    ours = trip.fresh(tmp_path / "ours")
+    before = sorted((ours.folder / ".dvc/cache/files").rglob("*"))
+    said = ours.fails(*GPU_RUN, "home", str(bad), "--commit", "base")
+    assert sorted((ours.folder / ".dvc/cache/files").rglob("*")) == before
+    assert ours.git("for-each-ref", "refs/exps") == ""
+    assert ours.git("rev-parse", "HEAD") == trip.made.git("rev-parse", "HEAD")
+    return said
+
+
+def test_home_wants_the_packed_commit_and_a_clean_tree(trip: Trip, tmp_path: Path) -> None:
+    ours = trip.fresh(tmp_path / "ours")
+    (ours.folder / "note").write_text("mine")
+    for command in (["home", str(trip.back), "--commit", "base"], ["pack", str(tmp_path / "run.tgz")]):
+        assert "not committed: note" in ours.fails(*GPU_RUN, *command)
+    ours.git("add", "-A")
+    ours.git("commit", "-qm", "another")
+    assert "git switch -c gpu-run" in ours.fails(*GPU_RUN, "home", str(trip.back))
+
+
+def test_another_base_model_there_stops_before_training(trip: Trip, tmp_path: Path, tiny_base: Path) -> None:
+    there = tmp_path / "host"
+    there.mkdir()
+    subprocess.run(f"cat {trip.host.parent}/run.tgz.* | tar xz -C {there}", shell=True, check=True)
+    config = trip.host.parent / "published/config.json"
+    content = config.read_text()
+    try:
+        config.write_text(content.replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
+        said = host(there, ok=False)
+    finally:
+        config.write_text(content)
+    assert "this host makes models/base" in said
+    assert "--with-base" in said
+    assert "train_qlora" not in said
+
+
+def test_a_data_stage_that_would_run_there_stops_before_training(trip: Trip, tmp_path: Path) -> None:
+    ours = trip.fresh(tmp_path / "ours")
+    ours.run(*GPU_RUN, "pack", str(tmp_path / "run.tgz"), "--with-base")
+    there = tmp_path / "host"
+    there.mkdir()
+    archive.unpack(tmp_path / "run.tgz", there)
+    with (ours.folder / "stages/clean.py").open("a") as code:
+        code.write("# another cleaning\n")
+    ours.git("commit", "-qam", "edited")
+    ours.git("bundle", "create", "-q", str(there / "repository.bundle"), "HEAD")
+    plan = json.loads((there / "plan.json").read_text())
+    files.write_json(there / "plan.json", plan | {"commit": ours.git("rev-parse", "HEAD").strip()})
+    said = host(there, ok=False)
+    assert "DVC would run clean here" in said
+    assert not ran(said)  # the base model that was carried is not made again, and nothing is trained
+
+
+def test_two_runs_never_work_in_one_folder(trip: Trip) -> None:
+    with (trip.host / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "a run works in this folder still" in host(trip.host, ok=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["a:epohcs=3"], "epohcs"),
+        (["a:epochs=-1"], "epochs is -1"),
+        (["a:epochs"], "is not KEY=VALUE"),
+        (["a:lora=1"], "lora is 1"),
+        (["a:lora.r.x=1"], "is not KEY=VALUE"),
+        (["a:split.train=0.9"], "changes split.train, which a stage that runs here reads"),
+        (["a:sample.size=9"], "changes sample.size"),
+        (["a:max_length=256"], "changes max_length"),
+        (["a:prompt.plain={message}"], "changes prompt.plain"),
+        (["a", "a:epochs=1"], "does not name an experiment of its own"),
+        (["a b"], "does not name an experiment of its own"),
+    ],
+)
+def test_an_experiment_that_cannot_be_run_there_is_refused_here(
+    given: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match=said):
+        packing.experiments(given)
+
+
+def test_settings_are_parted_at_commas_before_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = packing.experiments(["a:lora.target_modules=[q_proj,v_proj],epochs=0", "b"])
+    assert found == {"a": ["lora.target_modules=[q_proj,v_proj]", "epochs=0"], "b": []}
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Iterator[Path]:
+    """An archive in four parts and what went into it."""
+    (tmp_path / "in/objects").mkdir(parents=True)
+    (tmp_path / "in/objects/a").write_bytes(os.urandom(3_500))
+    assert len(archive.write(tmp_path / "run.tgz", tmp_path / "in", 1_000)) == 4
+    yield tmp_path / "run.tgz"
+
+
+def test_parts_make_the_whole(packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    archive.unpack(packed, tmp_path / "out")
+    assert files.folder_hashes(tmp_path / "out") == files.folder_hashes(tmp_path / "in")
+    assert archive.write(packed, tmp_path / "in") == [packed]  # parts of an earlier packing do not stay beside it
+    assert not list(tmp_path.glob("run.tgz.*"))
+
+
+@pytest.mark.parametrize("part", [1, 2, 3, 4])
+def test_a_part_that_did_not_come_is_named(part: int, packed: Path, tmp_path: Path) -> None:
+    packed.with_name(f"run.tgz.{part}-of-4").unlink()
+    with pytest.raises(UserError, match=f"{part}-of-4 did not come"):
+        archive.unpack(packed, tmp_path / "in")
+
+
+@pytest.mark.parametrize(("part", "kept"), [(1, 0), (1, 999), (3, 500), (4, 1)])
+def test_a_torn_part_is_said(part: int, kept: int, packed: Path, tmp_path: Path) -> None:
+    torn = packed.with_name(f"run.tgz.{part}-of-4")
+    torn.write_bytes(torn.read_bytes()[:kept])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match="torn or damaged"):
+        archive.unpack(packed, tmp_path / "out")
+
+
+def test_no_member_of_an_archive_leaves_its_folder(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "run.tgz", "w:gz") as tar:
+        tar.add(__file__, "../outside")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match="torn or damaged"):
+        archive.unpack(tmp_path / "run.tgz", tmp_path / "out")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_the_layout_of_params_stays_where_dvc_writes_it_anew() -> None:
+    before = (ROOT / "params.yaml").read_text()
+    content = yaml.safe_load(before)
+    content["epochs"], content["tracking"], content["prompt"]["questions"][1] = 0, [], "What?"
+    after = home.relaid(before, yaml.safe_dump(content))
+    assert yaml.safe_load(after) == content
+    changed = [line for line in after.splitlines() if line not in before.splitlines()]
+    assert [line.split()[0] for line in changed] == ["epochs:", "tracking:", "-"]
+    assert "# 0 saves untrained" in changed[0]
+
+
+def test_a_change_of_more_than_values_keeps_dvcs_text() -> None:
+    assert home.relaid("a: 1\n", "a: 1\nb: 2\n") == "a: 1\nb: 2\n"
