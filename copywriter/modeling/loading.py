@@ -12,7 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from copywriter import errors, files, paths
 from copywriter.errors import UserError
-from copywriter.modeling import nf4_values
+from copywriter.modeling import lora_merge, nf4_values
 from copywriter.modeling.device import check_format
 
 RECEIPT = "receipt.json"
@@ -127,23 +127,10 @@ def base_identity(base: Path) -> dict[str, str]:
 
 
 def _merge(model: PreTrainedModel, adapter: Path) -> None:
-    """Adds B A alpha / r to each layer's weights, in float32; the sum is rounded to the weights' format."""
+    """Adds the adapter of a folder to the model's weights."""
     config = json.loads((adapter / "adapter_config.json").read_text())
-    changed = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(key)]
-    if config["peft_type"] != "LORA" or changed:
-        raise UserError(
-            f"{adapter} is not a plain LoRA adapter ({', '.join(changed)}); use one of 'dvc repro train_qlora'"
-        )
     try:
         tensors = load_file(errors.existing(adapter / WEIGHTS, "dvc pull models/adapter"), device=str(model.device))
     except SafetensorError as error:
         raise UserError(f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc pull --force models/adapter'") from None
-    for name in sorted(tensors):
-        if name.endswith(".lora_A.weight"):
-            down, up = tensors.pop(name).float(), tensors.pop(name.replace(".lora_A.", ".lora_B.")).float()
-            layer = model.get_submodule(name.removeprefix("base_model.model.").removesuffix(".lora_A.weight"))
-            weight = cast(torch.nn.Linear, layer).weight
-            with torch.no_grad():
-                weight.copy_(weight.float() + (up @ down) * (config["lora_alpha"] / config["r"]))
-    if tensors:
-        raise UserError(f"{adapter / WEIGHTS} holds {sorted(tensors)[0]}, which is no part of a LoRA adapter")
+    lora_merge.add(model, config, tensors, str(adapter))

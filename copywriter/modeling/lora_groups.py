@@ -18,15 +18,16 @@ ADAPTER = "default"  # PEFT's name of the one adapter
 
 
 def grouped_layers(model: PeftModel) -> Iterator[list[Any]]:
-    """The LoRA layers in the order of the model, those with a common input together."""
+    """The LoRA layers in the order of the model, those with a common input, rank and scale together."""
     for parent in model.modules():
         if isinstance(parent, LoraLayer):
             continue
         found = {name: one for name, one in parent.named_children() if isinstance(one, LoraLayer)}
         for names in (*_SHARED, *((name,) for name in found)):
-            group = [found.pop(name) for name in names if name in found]
-            if group:
-                yield group
+            alike: dict[tuple[int, float], list[Any]] = {}
+            for layer in [found.pop(name) for name in names if name in found]:
+                alike.setdefault((layer.r[ADAPTER], layer.scaling[ADAPTER]), []).append(layer)
+            yield from alike.values()
 
 
 class Group:
