@@ -1,4 +1,4 @@
-"""LoRA as it is trained: all weights of the adapter in one flat float32 tensor."""
+"""The LoRA adapter in training: all of its weights in one flat float32 tensor."""
 
 from typing import Any, cast
 
@@ -18,7 +18,8 @@ def with_adapter(model: PreTrainedModel, params: Params) -> PeftModel:
 
     UserError where an entry of `lora:` selects no layer, or PEFT cannot train its options on this model.
     """
-    if peft_only(params.lora) and any(map(int8_layer.holds, model.modules())):  # their scales are lost, as tried
+    # In the second forward pass through PEFT's DoRA bitsandbytes has lost the scales of 8-bit weights.
+    if peft_only(params.lora) and any(map(int8_layer.holds, model.modules())):
         raise UserError(
             f"lora.{peft_only(params.lora)} does not work with 8-bit weights; set dequantize: true, or quantization: "
             "4bit or none"
@@ -49,8 +50,8 @@ def trainable(model: PeftModel, lora: Lora, dtype: torch.dtype) -> "FlatAdapter 
 class PeftAdapter:
     """The adapter of a PEFT model as one float32 parameter, `weights`, computed by PEFT's own forward pass.
 
-    The parameters of the PEFT layers become views of `weights`. PEFT computes the adapter in float32 and its layers
-    one by one, which is slower than FlatAdapter and works for whatever the layers hold.
+    The parameters of the PEFT layers become views of `weights`. PEFT computes the adapter in float32, layer by
+    layer: slower than FlatAdapter, but for every kind of LoRA layer.
     """
 
     def __init__(self, model: PeftModel) -> None:
@@ -68,20 +69,20 @@ class PeftAdapter:
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Adds the layers' gradients of a backward pass to `weights.grad`, and takes them from the layers."""
+        """Adds the layers' gradients of a backward pass to `weights.grad`, and resets them."""
         _collect(self.weights, self._trained)
 
 
 class FlatAdapter:
     """The adapter of a PEFT model as one float32 parameter, `weights`, and a copy of it in the layers' number format.
 
-    Layers compute with the copy; their gradients are added to `weights.grad`. One tensor makes clipping, the
-    optimizer's step and the exchange between GPUs one operation each. The PEFT layers' own weights become views of
-    `weights`, so that PEFT saves and loads them as always.
+    Layers compute with the copy; their gradients are added to `weights.grad`. With one tensor, clipping, the
+    optimizer's step and the exchange between GPUs are one operation each. The PEFT layers' weights become views of
+    `weights`, so PEFT's functions save and load them.
     """
 
     def __init__(self, model: PeftModel, dtype: torch.dtype) -> None:
-        """Takes the LoRA layers of `model` over: from now on they compute in `dtype`, in groups that share an input."""
+        """Replaces the forward pass of the LoRA layers of `model`: groups with a common input compute in `dtype`."""
         grouped = list(grouped_layers(model))
         factors: list[list[torch.nn.Parameter]] = [
             *([one.lora_A[ADAPTER].weight for one in layers] for layers in grouped),  # A: (r, in)
@@ -113,14 +114,14 @@ class FlatAdapter:
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Brings what the layers compute with up to date: before a forward pass that follows a change of `weights`."""
+        """Updates the copy; call it before a forward pass that follows a change of `weights`."""
         self._copy.copy_(self.weights)
         if self._joined is not None:
             self._joined.index_copy_(0, self._places, (self._b * self._scale).to(self._b.dtype))
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Adds the layers' gradients of a backward pass to `weights.grad`, and takes them from the layers."""
+        """Adds the layers' gradients of a backward pass to `weights.grad`, and resets them."""
         _collect(self.weights, self._trained)
 
 
