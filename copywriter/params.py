@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from copywriter import paths
+from copywriter import lora_options, paths
 from copywriter.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -20,10 +20,24 @@ class Section(BaseModel):
 
 
 class Lora(Section):
+    """Any other key is an option of PEFT's LoraConfig."""
+
+    model_config = ConfigDict(extra="allow")
+
     r: Count
     alpha: Count
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
+    target_modules: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_known_options(self) -> "Lora":
+        lora_options.check(self.options)
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are options of PEFT's LoraConfig."""
+        return dict(self.model_extra or {})
 
 
 class Schedule(Section):

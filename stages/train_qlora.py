@@ -37,8 +37,10 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
         save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
         (aside / "README.md").unlink(missing_ok=True)
         written = aside / "adapter_config.json"
-        targets = json.loads(written.read_text())["target_modules"]
-        change = {"target_modules": sorted(targets), "base_model_name_or_path": paths.BASE.as_posix()}
+        config = json.loads(written.read_text())
+        sets = {name: config[name] for name in ("target_modules", "exclude_modules")}  # in any order, or a pattern
+        ordered = {name: sorted(value) for name, value in sets.items() if isinstance(value, list)}
+        change = {"base_model_name_or_path": paths.BASE.as_posix(), **ordered}
         files.rewrite_json(written, drop=("peft_version",), change=change)
         for file in tokenizer_files(paths.BASE):
             (aside / file.name).write_bytes(file.read_bytes())

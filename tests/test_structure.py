@@ -16,7 +16,9 @@ from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 # Their values are tracked as params and outs, and none of them changes what a stage writes.
-NOT_DEPS = {f"copywriter/{name}.py" for name in ("__init__", "errors", "params", "paths", "stage", "throughput")}
+NOT_DEPS = {
+    f"copywriter/{name}.py" for name in ("__init__", "errors", "lora_options", "params", "paths", "stage", "throughput")
+}
 PROMISED = [
     *("dvc", "transformers", "peft", "bitsandbytes", "trl", "datasets", "accelerate", "evaluate"),
     *("sacrebleu", "rouge_score", "pyarrow", "torch.utils.tensorboard"),
@@ -170,6 +172,8 @@ def test_the_fingerprint_holds_every_module_that_a_training_imports_but_those_th
         "checkpoints/process",
         "errors",
         "files",
+        "lora_options",
+        "modeling/lora_merge",
         "modeling/nf4_values",
         "params",
         "paths",

@@ -26,6 +26,7 @@ _CODE = (
     "modeling/loading.py",
     "modeling/lora.py",
     "modeling/lora_groups.py",
+    "modeling/lora_targets.py",
     "modeling/loss.py",
     "modeling/nf4_layer.py",
     "prompt.py",

@@ -12,7 +12,7 @@ from copywriter import files, paths, prompt
 from copywriter.evaluation import likelihood
 from copywriter.evaluation.predictions import Prediction
 from copywriter.generation import decode_batch, generate, generation_cache, kv_cache, sampling
-from copywriter.modeling import compilation, cuda_graph, device, loading, nf4_values
+from copywriter.modeling import compilation, cuda_graph, device, loading, lora_merge, nf4_values
 from copywriter.params import Params
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
@@ -21,6 +21,7 @@ WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
 WRITING = (  # the code that decides a text
     nf4_values,
     loading,
+    lora_merge,
     generate,
     kv_cache,
     sampling,
@@ -59,7 +60,7 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
     of_texts = {"prompts": prompts, "code": _code(WRITING), **writing}
     of_nll = {
         "rows": [[row.input_ids, row.prompt_length] for row in examples],
-        "code": _code([likelihood, loading, nf4_values]),
+        "code": _code([likelihood, loading, lora_merge, nf4_values]),
     }
     written = generation_cache.rows("predictions", both | of_texts, len(rows), texts)
     found = generation_cache.rows("likelihoods", both | of_nll, len(rows), nll)

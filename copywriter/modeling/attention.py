@@ -1,6 +1,6 @@
-"""Attention within rows that lie one after the other, by torch's FlexAttention: blocks without a pair are left out.
+"""Attention within each row of a packed sequence, by torch's FlexAttention, which skips blocks without a pair.
 
-No dense mask is built or read, and the backward pass adds up in a fixed order.
+No dense mask is built or read, and the backward pass sums in a fixed order.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "rows"
-BLOCK = 128  # tokens; the kernel's own unit of work
+BLOCK = 128  # tokens; the kernel's block size
 
 Masks = dict[int | None, BlockMask]  # by sliding window in tokens, None for layers without one
 
 
 def use(model: PreTrainedModel) -> None:
-    """Makes the model attend within rows; its forward then wants `row_masks`."""
+    """Makes the model attend within rows; its forward pass then needs the argument `row_masks`."""
     AttentionInterface.register(NAME, within_rows)
     for module in model.modules():  # a config may be shared or nested
         config = getattr(module, "config", None)
@@ -26,7 +26,7 @@ def use(model: PreTrainedModel) -> None:
 
 
 def masks(position_ids: torch.Tensor, windows: set[int | None]) -> Masks:
-    """Which blocks of tokens each block attends to, for positions (1, tokens) that restart at every row."""
+    """The blocks of tokens that each block attends to, for positions (1, tokens) that restart at every row."""
     positions = position_ids[0]
     begins = (torch.arange(len(positions), device=positions.device) - positions).to(torch.int32)  # of a token's row
     first = begins[::BLOCK] // BLOCK  # the block in which the row of a block's first token begins

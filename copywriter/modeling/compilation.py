@@ -1,4 +1,4 @@
-"""Transformer blocks compiled, whether a machine can, and where compilations are kept for the next run."""
+"""Compiles transformer blocks, says why a machine cannot, and sets the cache folder for compiled code."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from copywriter import paths
 
 
 def obstacle(device: torch.device) -> str | None:
-    """Why nothing can be compiled for this processor; None where it can."""
+    """The reason why nothing can be compiled for this device; None where compilation works."""
     if device.type != "cuda":
         return "not on CUDA"
     if torch.cuda.get_device_capability(device) < (8, 0):
@@ -24,24 +24,25 @@ def obstacle(device: torch.device) -> str | None:
 
 
 def begin(model: PreTrainedModel) -> None:
-    """Compiles each transformer block at its first call, at fixed shapes: they share one compilation."""
+    """Compiles each transformer block at its first call, for fixed shapes; all blocks share one compilation."""
     keep()
-    torch.compiler.reset()  # compilations of an earlier run in this process count against a limit
+    torch.compiler.reset()  # compilations of an earlier run in this process count towards a limit
     for block in _blocks(model):
         block.compile(dynamic=False, fullgraph=True)
 
 
 def keep() -> None:
-    """Makes the next run find what this one compiles, under runs/compile; a folder that the user has set stays."""
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir  # seconds, for who compiles alone
+    """Sets torch's cache folder to runs/compile, so that runs reuse compiled code; keeps a folder that the user set."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir  # takes seconds to import
 
-    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == default_cache_dir():  # its import sets it
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((paths.RUNS / "compile").resolve())  # Triton's lies within
+    # Importing torch's compiler sets the variable to the default.
+    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == default_cache_dir():
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((paths.RUNS / "compile").resolve())  # Triton's cache is inside
 
 
 @contextmanager
 def compiled(model: PreTrainedModel) -> Iterator[None]:
-    """Within, the model's blocks are compiled."""
+    """A context in which the model's blocks are compiled."""
     begin(model)
     try:
         yield

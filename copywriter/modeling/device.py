@@ -1,4 +1,4 @@
-"""Which processor the work runs on and in which number format; a GPU that is there but unusable stops the run."""
+"""Selects the device and the number format; a GPU that is present but unusable stops the run."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,10 @@ def driver_version(proc: Path = Path("/proc/driver/nvidia/version")) -> str | No
 
 
 def dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The number format for `precision`; auto: bf16 on CUDA (fp16 on cards without it), fp32 on a CPU."""
+    """The number format for `precision`; auto: bf16 on CUDA (fp16 on cards without bf16), fp32 on a CPU.
+
+    UserError where the device does not support the format.
+    """
     cuda = device.type == "cuda"
     has_bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "auto":
@@ -42,25 +45,26 @@ def dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "bf16" and not has_bf16:
         raise UserError(f"precision is bf16, which {name(device)} does not have; use precision: auto")
     if precision == "fp16" and not cuda:
-        raise UserError(f"precision is fp16, which {name(device)} does not compute in; use precision: auto")
+        raise UserError(f"precision is fp16, which {name(device)} does not have; use precision: auto")
     return DTYPES[precision]
 
 
 def check_format(model_type: str, dtype: torch.dtype) -> None:
-    """Raises UserError where the model's activations exceed the largest number of `dtype`: Gemma's in fp16."""
+    """Raises UserError where the model's activations overflow `dtype`: Gemma's in fp16."""
     if model_type.startswith("gemma") and dtype is torch.float16:
         raise UserError(f"{model_type} overflows in fp16; set precision: fp32, or use a card with bf16")
 
 
 def set_deterministic(on: bool) -> None:
-    """Makes equal runs give equal bits: on one GPU model, and on a CPU whatever the number of threads.
+    """Makes equal runs give equal bits, on one GPU model or on a CPU with any number of threads.
 
-    On CUDA no kernel is then chosen by timing it, which noise would decide. On a CPU MKL's products add up in an order
-    that does not depend on the threads (its strict mode; without it 1 and 2 threads differ, as tried). Called before
-    the first product and before anything is compiled, since the libraries read both variables once. The flags are set
-    one by one: torch.use_deterministic_algorithms would replace scatters that have no collision here by slower ones.
+    On CUDA no kernel is then selected by timing, which varies between runs. On a CPU MKL sums in an order that does not
+    depend on the number of threads (its strict mode; without it 1 and 2 threads gave different bits in a test). Call
+    it before the first product and before anything is compiled: the libraries read both variables once. The flags are
+    set one by one because torch.use_deterministic_algorithms would also replace scatters without collisions by slower
+    ones.
     """
-    from torch._inductor import config as inductor  # slow to import, and only training compiles
+    from torch._inductor import config as inductor  # slow to import; only training needs it
 
     if on:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -70,5 +74,5 @@ def set_deterministic(on: bool) -> None:
 
 
 def name(device: torch.device) -> str:
-    """What a person calls the processor."""
+    """The device's name for messages."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "this CPU"

@@ -1,7 +1,8 @@
-"""Products with bitsandbytes' 8-bit weights by their dequantized values, as operations that a compiler calls.
+"""Products with the dequantized values of bitsandbytes' 8-bit weights, as custom operators for torch.compile.
 
-LLM.int8 rounds the input too, row by row and without its outliers: a dozen kernels more in every layer, and a wait for
-the GPU's answer, which no CUDA graph can hold. Training gains nothing by it; on a CPU bitsandbytes trains as done here.
+LLM.int8 also rounds the input, row by row and without its outliers. That takes a dozen more kernels in every layer and
+a synchronization with the GPU, which a CUDA graph cannot capture, and does not improve training. On a CPU bitsandbytes
+itself trains in the way of this module.
 """
 
 from typing import Any, cast
@@ -13,19 +14,21 @@ _Tensor = torch.Tensor
 
 
 def holds(layer: torch.nn.Module) -> bool:
-    """Whether the layer's weights are such that `product` takes them."""
+    """Whether `product` works with this layer's weights."""
     return isinstance(layer, Linear8bitLt) and layer.weight.dtype is torch.int8
 
 
 def product(x: _Tensor, layer: Any) -> _Tensor:
     """x W^T + bias in x's number format, W = CB * SCB / 127; x (..., in). The gradient goes to x alone."""
-    scales = layer.state.SCB if layer.weight.SCB is None else layer.weight.SCB  # where it is before and after a call
+    # bitsandbytes moves the scales in its own forward pass.
+    scales = layer.state.SCB if layer.weight.SCB is None else layer.weight.SCB
     result = cast(_Tensor, _product(x, layer.weight.data, scales))
     return result if layer.bias is None else result + layer.bias.to(x.dtype)
 
 
 def _dense(packed: _Tensor, scales: _Tensor, dtype: torch.dtype) -> _Tensor:
-    return packed.to(dtype).mul_(scales.mul(1 / 127)[:, None])  # 8 bits are exact in bf16: rounded once
+    # bf16 represents 8-bit integers exactly, so each value is rounded once.
+    return packed.to(dtype).mul_(scales.mul(1 / 127)[:, None])
 
 
 @torch.library.custom_op("copywriter::int8_product", mutates_args=())
@@ -48,7 +51,7 @@ def _(gradient: _Tensor, packed: _Tensor, scales: _Tensor) -> _Tensor:
     return gradient.new_empty(*gradient.shape[:-1], packed.shape[1])
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: _Tensor) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: _Tensor) -> None:
     ctx.save_for_backward(*inputs[1:])
 
 
@@ -56,4 +59,4 @@ def _backward(ctx: Any, gradient: _Tensor) -> tuple[_Tensor | None, ...]:
     return _product_back(gradient, *ctx.saved_tensors), None, None
 
 
-_product.register_autograd(_backward, setup_context=_keep)
+_product.register_autograd(_backward, setup_context=_setup_context)

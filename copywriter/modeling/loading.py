@@ -1,4 +1,4 @@
-"""A weights path -> model: models/base, or an adapter folder that says which base it belongs to."""
+"""Loads a model from a folder: models/base, or an adapter whose receipt names its base."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,13 @@ from transformers.utils import logging as transformers_logging
 
 from copywriter import errors, files, paths
 from copywriter.errors import UserError
-from copywriter.modeling import nf4_values
+from copywriter.modeling import lora_merge, nf4_values
 from copywriter.modeling.device import check_format
 
 RECEIPT = "receipt.json"
 PIN = "pin.json"
 WEIGHTS = "adapter_model.safetensors"
-MERGED = "copywriter.json"  # in a folder of merged weights: what they were made from
+MERGED = "copywriter.json"  # in a folder of merged weights: the base and the adapter that were merged
 
 
 def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
@@ -47,25 +47,25 @@ def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torc
         use_safetensors=True,
     )
     if quantization == "4bit":
-        _keep_one_product(model)
+        _disable_repacking(model)
     return model
 
 
-def _keep_one_product(model: PreTrainedModel) -> None:
-    from bitsandbytes.nn.modules import Linear4bit  # takes seconds, which `ask` on a CPU does without
+def _disable_repacking(model: PreTrainedModel) -> None:
+    from bitsandbytes.nn.modules import Linear4bit  # takes seconds; `ask` on a CPU does not need it
 
     for layer in model.modules():
-        # In evaluation bitsandbytes repacks 4-bit weights for a bf16 product on CPUs that have one, and trains on with
-        # them: the loss would depend on the CPU and on how often it was measured.
+        # In evaluation mode bitsandbytes repacks 4-bit weights on CPUs with a bf16 product, and training then uses the
+        # repacked weights: the loss would depend on the CPU and on the number of validations.
         if isinstance(layer, Linear4bit):
             layer.support_avx512bf16_for_cpu = False
 
 
 def keeps_dense(mode: str | bool, weights: Path, device: torch.device) -> bool:
-    """Whether quantized values are held as 16-bit numbers while training: auto, on CUDA with memory to spare.
+    """Whether training stores the dequantized weights in 16 bits; auto: on CUDA with enough free memory.
 
-    They are the values that a quantized layer multiplies with, computed once instead of in every pass. Auto asks for
-    four times their size: activations, gradients and the optimizer want the rest.
+    They are the values that a quantized layer multiplies with, computed once instead of in every pass. Auto requires
+    four times their size, because activations, gradients and the optimizer need memory too.
     """
     if mode != "auto":
         return bool(mode)
@@ -74,24 +74,24 @@ def keeps_dense(mode: str | bool, weights: Path, device: torch.device) -> bool:
 
 
 def dequantized(model: PreTrainedModel) -> PreTrainedModel:
-    """The model with plain linear layers that hold the quantized values; as it is when it was not quantized."""
+    """The model with its quantized layers replaced by linear layers of the dequantized values."""
     if getattr(model, "quantization_method", None) is None:
         return model
     return cast(PreTrainedModel, model.dequantize())  # type: ignore[no-untyped-call]
 
 
 def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
-    """The model as it is scored and shipped, without a quantized layer left in it.
+    """The model for scoring and inference, without quantized layers.
 
-    The base's linear layers carry the values that training multiplied with (quantized, then dequantized); an adapter is
-    added to them in float32 and the sum rounded to `dtype`, never back to 4 bits. An untrained adapter (B = 0) adds
-    nothing, so its model equals the base in every bit. UserError when the adapter belongs to another base.
+    The base's linear layers have the values that training multiplied with (quantized, then dequantized). An adapter is
+    added in float32 and the sum is rounded to `dtype`, not quantized again. An untrained adapter (B = 0) adds nothing,
+    so its model is bit-equal to the base. UserError when the adapter was trained on another base.
     """
     adapted = is_adapter(weights)
     base = paths.BASE if adapted else weights
     if adapted:
         check_base(weights, base)
-    if (weights / MERGED).exists():  # it holds the values of quantized weights already, and an adapter on them
+    if (weights / MERGED).exists():  # already dequantized values with an adapter added
         quantization = "none"
     if quantization == "4bit" and device.type == "cpu":
         model = nf4_values.round_model(load_base(base, "none", dtype, device))
@@ -103,12 +103,12 @@ def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: tor
 
 
 def is_adapter(weights: Path) -> bool:
-    """Whether the folder holds an adapter, or would if it were there, rather than a whole model."""
+    """Whether the folder is for an adapter, not for a whole model; models/adapter is one even where it is missing."""
     return weights == paths.ADAPTER or (weights / "adapter_config.json").exists()
 
 
 def check_base(adapter: Path, base: Path) -> None:
-    """Raises UserError unless `adapter` was trained on the weights that lie in `base`."""
+    """Raises UserError unless `adapter` was trained on the weights in `base`."""
     receipt = errors.existing(adapter / RECEIPT, "dvc pull models/adapter' or 'dvc repro train_qlora")
     wanted = json.loads(receipt.read_text())["base"]
     found = base_identity(base)
@@ -121,29 +121,16 @@ def check_base(adapter: Path, base: Path) -> None:
 
 
 def base_identity(base: Path) -> dict[str, str]:
-    """What an adapter's receipt says of its base: the name in sources.yaml, and one hash over all its files' hashes."""
+    """The base as an adapter's receipt names it: the entry of sources.yaml, and a hash of all files' hashes."""
     pin = json.loads(errors.existing(base / PIN, "dvc repro fetch_model").read_text())
     return {"model": pin["model"], "sha256": files.digest(pin["files"])}
 
 
 def _merge(model: PreTrainedModel, adapter: Path) -> None:
-    """Adds B A alpha / r to each layer's weights, in float32; the sum is rounded to the weights' format."""
+    """Adds the adapter of a folder to the model's weights."""
     config = json.loads((adapter / "adapter_config.json").read_text())
-    changed = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(key)]
-    if config["peft_type"] != "LORA" or changed:
-        raise UserError(
-            f"{adapter} is not a plain LoRA adapter ({', '.join(changed)}); use one of 'dvc repro train_qlora'"
-        )
     try:
         tensors = load_file(errors.existing(adapter / WEIGHTS, "dvc pull models/adapter"), device=str(model.device))
     except SafetensorError as error:
         raise UserError(f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc pull --force models/adapter'") from None
-    for name in sorted(tensors):
-        if name.endswith(".lora_A.weight"):
-            down, up = tensors.pop(name).float(), tensors.pop(name.replace(".lora_A.", ".lora_B.")).float()
-            layer = model.get_submodule(name.removeprefix("base_model.model.").removesuffix(".lora_A.weight"))
-            weight = cast(torch.nn.Linear, layer).weight
-            with torch.no_grad():
-                weight.copy_(weight.float() + (up @ down) * (config["lora_alpha"] / config["r"]))
-    if tensors:
-        raise UserError(f"{adapter / WEIGHTS} holds {sorted(tensors)[0]}, which is no part of a LoRA adapter")
+    lora_merge.add(model, config, tensors, str(adapter))

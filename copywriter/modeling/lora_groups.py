@@ -12,32 +12,33 @@ from torch.nn import functional
 
 from copywriter.modeling import int8_layer, nf4_layer
 
-# Layers of a transformer block that are called with the same tensor, one after the other.
+# Layers of a transformer block that have the same input.
 _SHARED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 ADAPTER = "default"  # PEFT's name of the one adapter
 
 
 def grouped_layers(model: PeftModel) -> Iterator[list[Any]]:
-    """The LoRA layers in the order of the model, those with a common input together."""
+    """The LoRA layers in the order of the model, those with a common input, rank and scale together."""
     for parent in model.modules():
         if isinstance(parent, LoraLayer):
             continue
         found = {name: one for name, one in parent.named_children() if isinstance(one, LoraLayer)}
         for names in (*_SHARED, *((name,) for name in found)):
-            group = [found.pop(name) for name in names if name in found]
-            if group:
-                yield group
+            alike: dict[tuple[int, float], list[Any]] = {}
+            for layer in [found.pop(name) for name in names if name in found]:
+                alike.setdefault((layer.r[ADAPTER], layer.scaling[ADAPTER]), []).append(layer)
+            yield from alike.values()
 
 
 class Group:
     """LoRA layers that share their input x: y = x W^T + (alpha / r) dropout(x) A^T B^T, with W and A of all layers.
 
-    Dropout draws one mask for all of them. Where the base's weights are dense, W and B lie side by side, so that one
-    product makes y. Source: Hu et al. 2021, section 4.1.
+    Dropout draws one mask for all of them. Where the base's weights are not quantized, W and B are columns of one
+    matrix, so that one product computes y. Source: Hu et al. 2021, section 4.1.
     """
 
     def __init__(self, layers: Sequence[Any], a: torch.Tensor, b: torch.Tensor) -> None:
-        """a (layers * r, in) and b (outputs of all layers, r) are what is trained."""
+        """a (layers * r, in) and b (outputs of all layers, r) are the trained weights."""
         first = layers[0]
         self.bases: list[Any] = [layer.get_base_layer() for layer in layers]
         self._a, self._b = a, b
@@ -47,7 +48,7 @@ class Group:
         self._rank = b.shape[1]
         self._weight: torch.Tensor | None = None
         self._bias: torch.Tensor | None = None
-        # (outputs, layers): which layer an output belongs to
+        # (outputs, layers): 1 where the output is of the layer
         self.blocks = torch.eye(len(layers)).repeat_interleave(torch.tensor(self._outputs), dim=0).to(b)
         self._memo: tuple[torch.Tensor, tuple[torch.Tensor, ...]] | None = None
         self._taken = 0
@@ -56,7 +57,7 @@ class Group:
             layer.__class__ = _member_of(cast(Hashable, type(layer)))
 
     def part(self, x: torch.Tensor, index: int) -> torch.Tensor:
-        """The output of one layer for x; computed for all layers when the first of them is asked."""
+        """The output of one layer for x; the first call computes the outputs of all layers."""
         if self._memo is None or self._memo[0] is not x:
             self._memo, self._taken = (x, self(x)), 0
         output = self._memo[1][index]
@@ -86,11 +87,11 @@ class Group:
 
     @property
     def dense(self) -> bool:
-        """Whether the base's weights are plain numbers, which W and B can be joined of."""
+        """Whether the base's weights are not quantized, so that W and B can be one matrix."""
         return all(type(base) is torch.nn.Linear for base in self.bases)
 
     def join(self, weight: torch.Tensor) -> None:
-        """Moves W into the first columns of `weight` (outputs, in + layers * r), by which the group multiplies."""
+        """Makes `weight` (outputs, in + layers * r) the matrix of the group, and moves W into its first columns."""
         self._weight = weight
         if any(base.bias is not None for base in self.bases):
             biases = zip(self.bases, self._outputs, strict=True)
@@ -98,10 +99,10 @@ class Group:
             self._bias = torch.cat(zeros).detach()
         for base, rows in zip(self.bases, weight.split_with_sizes(self._outputs), strict=True):
             view = rows[:, : base.in_features]
-            base.weight.data = view.copy_(base.weight.data)  # a view: the weights are held once
+            base.weight.data = view.copy_(base.weight.data)  # a view: the weights are stored once
 
     def places(self, start: int) -> torch.Tensor:
-        """Where in the tensor that holds `weight` from `start` on each number of B stands."""
+        """The index of each number of B in the flat tensor in which the group's matrix begins at `start`."""
         outputs = len(self.blocks)
         width = self.joined_shape[1]
         first = self.bases[0].in_features + self.blocks.argmax(1, keepdim=True) * self._rank
@@ -111,7 +112,7 @@ class Group:
 
 
 class _Member:
-    """What a PEFT layer becomes: its output comes from the group."""
+    """A PEFT layer whose output comes from its group."""
 
     group: Group
     index: int
@@ -121,12 +122,12 @@ class _Member:
 
 
 @cache
-def _member_of(kind: Hashable) -> type:  # one class for each kind: a compiler compares them
+def _member_of(kind: Hashable) -> type:  # one class for each kind, because torch.compile guards on classes
     return type("GroupedLora", (_Member, cast(type, kind)), {})
 
 
 class _Joined(torch.autograd.Function):
-    """[x, h] [W, B]^T + bias, where W is frozen and the gradient of B is that of its blocks alone."""
+    """[x, h] [W, B]^T + bias, where W is frozen and B has a gradient only in its own blocks."""
 
     @staticmethod
     def forward(ctx: Any, x: Any, hidden: Any, b: Any, weight: Any, bias: Any, blocks: Any, scale: float) -> Any:
@@ -146,9 +147,9 @@ class _Joined(torch.autograd.Function):
 
 
 def join_groups(groups: Sequence[Group], b: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
-    """One tensor for the joined weights of all groups, and the place in it of each number of all B.
+    """One flat tensor with the matrices of all groups, and the index in it of each number of all B.
 
-    Then every B gets to its place by one operation.
+    With both, one operation updates every B.
     """
     if not all(group.dense for group in groups):
         return None, torch.empty(0)

@@ -1,4 +1,4 @@
-"""Summed negative log-likelihood of labels under a frozen output layer, without ever holding all logits."""
+"""Summed negative log-likelihood of labels under a frozen output layer, computed without storing all logits."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -6,21 +6,21 @@ from typing import Any, cast
 import torch
 
 IGNORED = -100  # a label that carries no loss
-_POSITIONS = 1088  # at most so many at once: their 16-bit logits take 0.28 GB at a vocabulary of 128k
+_POSITIONS = 1088  # at once, at most; their 16-bit logits take 0.28 GB with a vocabulary of 128k
 
 
 def nll(hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, compiled: bool = False) -> torch.Tensor:
     """Scalar float32: the sum of -log softmax(hidden @ weight.T)[label] over all labels but IGNORED.
 
-    hidden (positions, width), weight (vocabulary, width) without gradient, labels (positions). `compiled` makes the
-    softmax and its gradient two passes over the logits instead of nine.
+    hidden (positions, width), weight (vocabulary, width) without gradient, labels (positions). With `compiled` softmax
+    and gradient take two passes over the logits instead of nine.
     """
-    part = _compiled_part if compiled else _frugal_part
+    part = _compiled_part if compiled else _in_place_part
     return cast(torch.Tensor, _Nll.apply(hidden, weight, labels, part))  # type: ignore[no-untyped-call]
 
 
 def _part(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The summed loss of a slice of positions, and its gradient by the logits: softmax - one-hot."""
+    """The summed loss of a slice of positions, and its gradient with respect to the logits: softmax - one-hot."""
     logits32 = logits.float()
     log_sum = logits32.logsumexp(-1, keepdim=True)
     target = labels.clamp(min=0)[:, None]
@@ -31,8 +31,8 @@ def _part(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, tor
     return total, gradient.to(logits.dtype)
 
 
-def _frugal_part(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same for a run that is not compiled: in place, at half of the memory."""
+def _in_place_part(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `_part`, for a run that is not compiled: in place, with half of the memory."""
     gradient = logits.log_softmax(-1, dtype=torch.float32)
     target = labels.clamp(min=0)[:, None]
     counted = (labels != IGNORED)[:, None]
@@ -46,7 +46,7 @@ _compiled_part = torch.compile(_part, dynamic=False)
 
 
 class _Nll(torch.autograd.Function):
-    """The gradient by `hidden` is (softmax - one-hot) @ weight: made on the way, while the logits are there."""
+    """The gradient with respect to `hidden`, (softmax - one-hot) @ weight, is computed in the forward pass."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, part: Any) -> torch.Tensor:

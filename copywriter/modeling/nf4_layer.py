@@ -1,7 +1,7 @@
-"""Products with bitsandbytes' 4-bit weights, as operations that a compiler calls and never looks into.
+"""Products with bitsandbytes' 4-bit weights, as custom operators that torch.compile does not trace into.
 
-It would take the dequantized weights of the forward pass for those of the backward pass and keep them in between: the
-memory that 4 bits save.
+If it did, it would store the dequantized weights of the forward pass for the backward pass, which takes the memory that
+4-bit weights save.
 """
 
 from typing import Any, cast
@@ -10,7 +10,7 @@ import torch
 from bitsandbytes.nn.modules import Linear4bit
 
 _Tensor = torch.Tensor
-# What a weight is made of, as the operators take it; their own way of reading signatures knows no *weight.
+# The tensors of a quantized weight. The schema is written out because torch cannot infer one from *weight.
 _WEIGHT = (
     "Tensor packed, Tensor absmax, Tensor offset, Tensor outer_absmax, Tensor outer_code, SymInt[] shape, SymInt block"
 )
@@ -18,7 +18,7 @@ _SCHEMA = f"(Tensor x, {_WEIGHT}) -> Tensor"
 
 
 def holds(layer: torch.nn.Module) -> bool:
-    """Whether the layer's weights are such that `product` takes them."""
+    """Whether `product` works with this layer's weights."""
     state = getattr(getattr(layer, "weight", None), "quant_state", None)
     return isinstance(layer, Linear4bit) and state is not None and state.nested and layer.weight.device.type == "cuda"
 
@@ -67,7 +67,7 @@ def _(gradient: _Tensor, *weight: Any) -> _Tensor:
     return gradient.new_empty(*gradient.shape[:-1], weight[-2][1])
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: _Tensor) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: _Tensor) -> None:
     ctx.save_for_backward(*inputs[1:6])
     ctx.shape, ctx.block = inputs[6:]
 
@@ -76,4 +76,4 @@ def _backward(ctx: Any, gradient: _Tensor) -> tuple[_Tensor | None, ...]:
     return _product_back(gradient, *ctx.saved_tensors, ctx.shape, ctx.block), *[None] * 7
 
 
-_product.register_autograd(_backward, setup_context=_keep)
+_product.register_autograd(_backward, setup_context=_setup_context)

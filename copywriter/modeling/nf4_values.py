@@ -1,7 +1,7 @@
-"""The values that 4-bit weights stand for, on a CPU: bitsandbytes' own to the bit, in a fraction of its time.
+"""The dequantized values of 4-bit weights on a CPU: bit-equal to bitsandbytes', computed faster.
 
 NF4 with double quantization (QLoRA, Dettmers et al. 2023, section 3): blocks of 64 weights share a scale, and the
-scales are rounded to 8 bits in blocks of 256. Importing bitsandbytes alone takes seconds; `ask` does without.
+scales are rounded to 8 bits in blocks of 256. `ask` does not import bitsandbytes, because the import takes seconds.
 """
 
 import functools
@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 
 _BLOCK = 64
 _OUTER_BLOCK = 256
-_PLACES = 65535  # of [-1, 1]: bitsandbytes rounds a scale to one of these before it looks for the nearest level
-_CELLS = 2048  # of [-1, 1], so narrow that no two thresholds of NF4 lie in one
-# NF4's values, quantiles of a normal distribution; the paper's appendix E.
+_GRID = 65535  # steps of [-1, 1]: bitsandbytes rounds a scale to this grid before it selects the nearest level
+_CELLS = 2048  # intervals of [-1, 1], so narrow that none contains two thresholds of NF4
+# NF4's levels, quantiles of a normal distribution: appendix E of the paper.
 _LEVELS = (
     *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635),
     *(-0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634),
@@ -24,10 +24,10 @@ _LEVELS = (
 
 @torch.no_grad()
 def round_model(model: PreTrainedModel) -> PreTrainedModel:
-    """Gives the linear layers that 4-bit loading quantizes, all but the output layer, the values of their 4 bits."""
-    kept = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    """Rounds the weights that 4-bit loading quantizes, those of all linear layers but the output layer, to NF4."""
+    output_layer = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     for layer in model.modules():
-        if isinstance(layer, nn.Linear) and layer is not kept:
+        if isinstance(layer, nn.Linear) and layer is not output_layer:
             layer.weight.copy_(rounded(layer.weight))
     return model
 
@@ -38,7 +38,7 @@ def rounded(weight: torch.Tensor) -> torch.Tensor:
     blocks = torch.nn.functional.pad(flat, (0, -len(flat) % _BLOCK)).view(-1, _BLOCK)
     largest = blocks.abs().amax(-1)
     scaled = (blocks * (1.0 / largest.clamp(min=1e-38))[:, None]).clamp_(-1, 1)
-    # What torch.bucketize finds by bisection, looked up: a cell has one level, or two with a threshold between them.
+    # As torch.bucketize, but with a table instead of bisection: a cell has one level, or two and the threshold between.
     below, above, threshold = _cells()
     cell = (scaled + 1).mul_(_CELLS / 2).to(torch.int32)
     levels = torch.where(scaled > threshold[cell], above[cell], below[cell])
@@ -46,12 +46,12 @@ def rounded(weight: torch.Tensor) -> torch.Tensor:
 
 
 def _scales(largest: torch.Tensor) -> torch.Tensor:
-    """The blocks' scales after their own rounding to 8 bits."""
+    """The blocks' scales, rounded to 8 bits."""
     offset = largest.mean()
     centred = torch.nn.functional.pad(largest - offset, (0, -len(largest) % _OUTER_BLOCK)).view(-1, _OUTER_BLOCK)
     outer = centred.abs().amax(-1, keepdim=True)
-    place = (centred * (1.0 / outer.clamp(min=1e-38)) + 1).mul_(_PLACES / 2).add_(0.5).to(torch.int32)
-    return (_nearest_dynamic()[place] * outer).view(-1)[: len(largest)] + offset
+    index = (centred * (1.0 / outer.clamp(min=1e-38)) + 1).mul_(_GRID / 2).add_(0.5).to(torch.int32)
+    return (_nearest_dynamic()[index] * outer).view(-1)[: len(largest)] + offset
 
 
 def _between(levels: torch.Tensor) -> torch.Tensor:
@@ -60,11 +60,11 @@ def _between(levels: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def _cells() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """For each cell the lowest and highest level of a number in it, and the largest number that has the lowest."""
+    """For each cell the lowest and the highest level of its numbers, and the largest number with the lowest level."""
     levels = torch.tensor(_LEVELS)
     thresholds = _between(levels)
     edges = torch.linspace(-1, 1, _CELLS + 1)
-    # A number just beside an edge may be rounded into the next cell: each cell knows of its neighbours' thresholds.
+    # Rounding may move a number near an edge to the next cell, so each cell also covers its neighbours' thresholds.
     width = 2 / _CELLS
     low = torch.bucketize(edges - width, thresholds)
     high = torch.bucketize(edges + 2 * width, thresholds)
@@ -74,7 +74,7 @@ def _cells() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 @functools.cache
 def _nearest_dynamic() -> torch.Tensor:
-    """For each place of [-1, 1] the nearest of 256 numbers, which are denser near 0.
+    """For each step of the grid the nearest of 256 levels, which are denser near 0.
 
     8-bit dynamic quantization (Dettmers 2015), bitsandbytes' default map.
     """
@@ -83,5 +83,5 @@ def _nearest_dynamic() -> torch.Tensor:
         middles = _between(torch.linspace(0.1, 1, 2**exponent + 1))
         found = torch.cat([found, *(sign * (10.0 ** (exponent - 6)) * middles for sign in (1, -1))])
     levels = found.sort().values
-    places = torch.arange(_PLACES + 1) / (_PLACES / 2) - 1
-    return levels[torch.bucketize(places, _between(levels))]
+    grid = torch.arange(_GRID + 1) / (_GRID / 2) - 1
+    return levels[torch.bucketize(grid, _between(levels))]

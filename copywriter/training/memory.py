@@ -8,7 +8,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from copywriter.modeling import lora, loss
-from copywriter.modeling.lora_groups import grouped_layers
+from copywriter.modeling.lora_groups import ADAPTER, grouped_layers
 from copywriter.params import Params
 
 GIB = 2**30
@@ -39,6 +39,8 @@ class Sizes:
     vocabulary: int
     widest: int  # outputs of the largest group of layers with one input
     inputs: int  # of the adapter's A: its gradient wants them
+    outputs: int  # of the layers with an adapter
+    separate: int  # inputs of the layers with an adapter, each counted by itself
     kept: int  # what else a compiled block keeps for its backward pass
     norms: int  # inputs of norms: kept in float32 when not compiled
     copies: int  # what is kept besides when not compiled
@@ -65,21 +67,25 @@ def sizes(config: PreTrainedConfig, p: Params) -> Sizes:
     )
     everything = sum(one.numel() for one in bare.parameters())
     groups = list(grouped_layers(lora.with_adapter(bare, p)))
+    ranks = [group[0].r[ADAPTER] for group in groups]
     outputs = [sum(layer.out_features for layer in group) for group in groups]
-    b = sum(outputs) * p.lora.r
+    b = sum(out * rank for out, rank in zip(outputs, ranks, strict=True))
     inputs = [group[0].in_features for group in groups]
+    columns = [len(group) * rank for group, rank in zip(groups, ranks, strict=True)]  # outputs of A
     return Sizes(
         linear=sum(weights),
         largest=max(weights),
         other=everything - sum(weights),
-        adapter=b + sum(len(group) * width for group, width in zip(groups, inputs, strict=True)) * p.lora.r,
+        adapter=b + sum(count * width for count, width in zip(columns, inputs, strict=True)),
         b=b,
-        joined=sum(len(group) * out for group, out in zip(groups, outputs, strict=True)) * p.lora.r,
+        joined=sum(count * out for count, out in zip(columns, outputs, strict=True)),
         blocks=text.num_hidden_layers,
         hidden=text.hidden_size,
         vocabulary=text.vocab_size,
         widest=max(outputs),
         inputs=sum(inputs),
+        outputs=sum(outputs),
+        separate=sum(len(group) * width for group, width in zip(groups, inputs, strict=True)),
         # Attention keeps query, key, value and output, the MLP both factors of its product.
         kept=total("out_features", "") - total("out_features", "o_proj", "down_proj") + total("in_features", "o_proj"),
         norms=norms,
@@ -96,12 +102,16 @@ def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) ->
     size = dtype.itemsize
     length = -(-p.max_length // 16) * 16
     tokens = p.micro_batch_size * length
-    compiled = compiled and p.compile is not False and p.packing and not p.gradient_checkpointing
+    peft_only = lora.peft_only(p.lora) is not None
+    compiled = compiled and p.compile is not False and p.packing and not p.gradient_checkpointing and not peft_only
     dense = p.quantization == "none" or p.dequantize is not False
     loaded = _QUANTIZED.get(p.quantization, size) * of.linear
-    linear = size * (of.linear + of.joined) if dense else loaded
-    adapter = (4 + 4 + 8 + 3 * size) * of.adapter + dense * (8 + size) * of.b  # float32, gradient, AdamW; copies
+    grouped = dense and not peft_only
+    linear = size * (of.linear + grouped * of.joined) if dense else loaded
+    adapter = (4 + 4 + 8 + 3 * size) * of.adapter + grouped * (8 + size) * of.b  # float32, gradient, AdamW; copies
     kept = size * (of.inputs + of.kept + of.norms) + bool(p.lora.dropout) * _DROPPED * of.inputs
+    if peft_only:  # its inputs and A B's outputs in float32, the base's outputs; counted in PEFT's code, not measured
+        kept += 4 * of.separate + (4 + size) * of.outputs
     if not compiled:
         mask = length * of.blocks if p.packing else 0
         kept += (4 - size) * of.norms + size * (of.copies + mask)
@@ -111,7 +121,7 @@ def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) ->
     logits = positions * of.vocabulary * (2 * size if compiled else size + 8)  # eager: float32 twice
     logits += 4 * tokens * of.hidden * size
     backward = 3 * tokens * of.widest * size + p.gradient_checkpointing * block + (not dense) * size * of.largest
-    joining = dense * size * of.linear - activations  # both forms of the weights, before the first step
+    joining = grouped * size * of.linear - activations  # both forms of the weights, before the first step
     allocated = {
         "weights": linear + size * of.other,
         "adapter and optimizer": adapter,
@@ -119,7 +129,7 @@ def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) ->
         "logits or one block's gradients": max(logits, backward, joining) + _WORKSPACES,
     }
     draws_again = p.gradient_checkpointing and p.lora.dropout > 0
-    captured = p.cuda_graph and p.packing and not draws_again and dtype is not torch.float16
+    captured = p.cuda_graph and p.packing and not draws_again and dtype is not torch.float16 and not peft_only
     validation = logits + 2 * tokens * of.widest * size  # a graph of its own keeps its memory
     graphs = captured * (validation + 2 * _TORN * logits)
     # Weights as they were loaded lie in one piece with those that stay, so their room is not given back.

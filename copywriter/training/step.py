@@ -8,9 +8,8 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from copywriter.errors import UserError
-from copywriter.modeling import attention, compilation, loss
+from copywriter.modeling import attention, compilation, lora, loss
 from copywriter.modeling.cuda_graph import Batch, Replay
-from copywriter.modeling.lora import FlatAdapter
 from copywriter.params import Params
 
 _WORTH_COMPILING = 200  # optimizer steps an epoch; it takes about 20 s and saves about 30 ms a step
@@ -33,13 +32,15 @@ class Step:
         self._device = device
         self._scaler = getattr(accelerator, "scaler", None)
         self._accelerator = accelerator
-        self._adapter = FlatAdapter(model, dtype)
+        self._adapter = lora.trainable(model, params.lora, dtype)
         self.weights = self._adapter.weights
         base = cast(PreTrainedModel, model.get_base_model())
         fixed_shapes = params.packing and device.type == "cuda"
         # A checkpointed layer draws its dropout again, from a random state that a capture does not let it read.
         draws_again = params.gradient_checkpointing and params.lora.dropout > 0
+        self._peft_only = lora.peft_only(params.lora)
         self._captures = fixed_shapes and params.cuda_graph and self._scaler is None and not draws_again
+        self._captures = self._captures and not self._peft_only
         self._slower_because = obstacle(params, device, steps)
         self._compiled = self._slower_because is None
         self._windows = attention.windows(base)
@@ -53,7 +54,8 @@ class Step:
     def __str__(self) -> str:
         """How a step is computed, and why not faster."""
         ways = ["compiled"] * self._compiled + ["one CUDA graph"] * self._captures
-        return ", ".join(ways or ["eager"]) + (f" ({self._slower_because})" if self._slower_because else "")
+        way = ", ".join(ways or ["eager"]) + (f" ({self._slower_because})" if self._slower_because else "")
+        return f"{way}, by PEFT's own forward pass, which is slower: lora.{self._peft_only}" if self._peft_only else way
 
     def gradients(self, batch: Batch, tokens: torch.Tensor | int | None) -> torch.Tensor:
         """Adds the batch's gradients to those of `weights`; its summed loss over `tokens`, detached."""
@@ -130,6 +132,10 @@ def obstacle(params: Params, device: torch.device, steps: int) -> str | None:
         "compile is false": params.compile is False,
         "packing is false": not params.packing,
         "activations are checkpointed": params.gradient_checkpointing,
+        f"lora.{lora.peft_only(params.lora)} needs PEFT's own forward pass": bool(lora.peft_only(params.lora)),
+        f"lora.{lora.uneven(params.lora)} may make blocks differ, which share a compilation": bool(
+            lora.uneven(params.lora)
+        ),
         f"{steps} steps an epoch would not earn it back": params.compile == "auto" and steps < _WORTH_COMPILING,
     }.items():
         if true:

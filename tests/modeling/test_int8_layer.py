@@ -1,4 +1,4 @@
-"""8-bit weights: the values that they stand for, dequantized once or in every pass."""
+"""8-bit weights: their dequantized values, computed once or in every pass."""
 
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ def layers(folder: Path, dtype: torch.dtype) -> dict[str, Any]:
 
 
 def values(layer: Any) -> torch.Tensor:
-    """What the weight stands for: CB * SCB / 127, in float64."""
+    """The dequantized weight: CB * SCB / 127, in float64."""
     packed: torch.Tensor = layer.weight.data.double()
     scales: torch.Tensor = layer.weight.SCB.double()
     return packed * scales[:, None] / 127
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_dequantized_layers_hold_what_8_bits_stand_for_in_the_models_format(room: Path, dtype: torch.dtype) -> None:
+def test_dequantized_layers_hold_the_values_of_8_bit_weights(room: Path, dtype: torch.dtype) -> None:
     quantized = layers(room / "models/base", dtype)
     dense = loading.dequantized(loading.load_base(room / "models/base", "8bit", dtype, CPU))
     assert len(quantized) == 14
@@ -36,7 +36,7 @@ def test_dequantized_layers_hold_what_8_bits_stand_for_in_the_models_format(room
     assert not any(one.dtype is not dtype for one in dense.parameters())
 
 
-def test_the_product_is_the_one_that_bitsandbytes_trains_with_on_a_cpu(room: Path) -> None:
+def test_the_product_equals_bitsandbytes_on_a_cpu(room: Path) -> None:
     layer = layers(room / "models/base", torch.float32)["model.layers.0.mlp.up_proj"]
     layer.bias = torch.nn.Parameter(torch.randn(layer.out_features), requires_grad=False)
     x = torch.randn(2, 5, layer.in_features, requires_grad=True)
@@ -46,7 +46,7 @@ def test_the_product_is_the_one_that_bitsandbytes_trains_with_on_a_cpu(room: Pat
     assert torch.equal(ours, theirs)
     direction = torch.randn_like(ours)
     assert torch.equal(torch.autograd.grad(ours, x, direction)[0], torch.autograd.grad(theirs, x, direction)[0])
-    assert torch.equal(int8_layer.product(x, layer), ours)  # its own forward pass has moved the scales
+    assert torch.equal(int8_layer.product(x, layer), ours)  # after bitsandbytes moved the scales
 
 
 def test_the_product_in_bf16_rounds_the_values_once(room: Path) -> None:
@@ -55,7 +55,7 @@ def test_the_product_in_bf16_rounds_the_values_once(room: Path) -> None:
     torch.testing.assert_close(int8_layer.product(x, layer).T.double(), values(layer), rtol=2**-8, atol=0)
 
 
-def test_a_compiler_takes_the_product_whole(room: Path) -> None:
+def test_the_product_compiles_without_a_graph_break(room: Path) -> None:
     layer = layers(room / "models/base", torch.float32)["model.layers.0.mlp.up_proj"]
     compiled = torch.compile(lambda x: int8_layer.product(x, layer).sin(), backend="aot_eager", fullgraph=True)
     x = torch.randn(3, layer.in_features, requires_grad=True)
@@ -64,6 +64,6 @@ def test_a_compiler_takes_the_product_whole(room: Path) -> None:
     assert torch.equal(gradient, torch.autograd.grad(int8_layer.product(x, layer).sin().sum(), x)[0])
 
 
-def test_other_layers_are_not_taken() -> None:
+def test_the_product_is_for_8_bit_layers_alone() -> None:
     assert not int8_layer.holds(torch.nn.Linear(4, 4))
     assert not int8_layer.holds(Linear8bitLt(4, 4, has_fp16_weights=True))

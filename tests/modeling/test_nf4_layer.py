@@ -1,4 +1,4 @@
-"""4-bit weights in the operations that training calls: the same products as with their dequantized values."""
+"""4-bit weights: the operators of training compute the products of the dequantized values."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def layer(room: Path) -> Any:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_product_and_its_gradient_are_those_of_the_values_to_the_bit(layer: Any, dtype: torch.dtype) -> None:
+def test_product_and_gradient_equal_those_of_dequantized_weights(layer: Any, dtype: torch.dtype) -> None:
     layer.bias = torch.nn.Parameter(torch.randn(layer.out_features), requires_grad=False)
     scales = layer.weight.quant_state
     values = functional.dequantize_4bit(layer.weight, scales).to(dtype)
@@ -33,25 +33,25 @@ def test_the_product_and_its_gradient_are_those_of_the_values_to_the_bit(layer: 
     assert torch.equal(torch.autograd.grad(ours, x, direction)[0], torch.autograd.grad(plain, x, direction)[0])
 
 
-def test_a_compiler_takes_the_product_whole_and_keeps_nothing_dense_for_the_way_back(layer: Any) -> None:
+def test_a_compiled_product_saves_no_dequantized_weights(layer: Any) -> None:
     compiled = torch.compile(lambda x: nf4_layer.product(x, layer).sin(), backend="aot_eager", fullgraph=True)
     x = torch.randn(3, layer.in_features, requires_grad=True)
-    kept: list[torch.Tensor] = []
+    saved: list[torch.Tensor] = []
 
-    def keep(one: torch.Tensor) -> torch.Tensor:
-        kept.append(one)
+    def save(one: torch.Tensor) -> torch.Tensor:
+        saved.append(one)
         return one
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda one: one):
         result = compiled(x)
-    assert kept
+    assert saved
     assert torch.equal(result, nf4_layer.product(x, layer).sin())
-    assert not any(one.is_floating_point() and one.shape == (layer.out_features, layer.in_features) for one in kept)
+    assert not any(one.is_floating_point() and one.shape == (layer.out_features, layer.in_features) for one in saved)
     (gradient,) = torch.autograd.grad(result.sum(), x)
     assert torch.equal(gradient, torch.autograd.grad(nf4_layer.product(x, layer).sin().sum(), x)[0])
 
 
-def test_the_operators_are_what_torch_asks_of_one(layer: Any) -> None:
+def test_the_operators_pass_torchs_opcheck(layer: Any) -> None:
     state = layer.weight.quant_state
     outer = state.state2
     weight = (layer.weight, state.absmax, state.offset, outer.absmax, outer.code, list(state.shape), state.blocksize)
@@ -59,6 +59,6 @@ def test_the_operators_are_what_torch_asks_of_one(layer: Any) -> None:
     torch.library.opcheck(nf4_layer._product_back, (torch.randn(3, layer.out_features), *weight))
 
 
-def test_other_layers_are_not_taken(layer: Any) -> None:
+def test_the_product_is_for_4_bit_layers_on_cuda_alone(layer: Any) -> None:
     assert not nf4_layer.holds(torch.nn.Linear(4, 4))
     assert not nf4_layer.holds(layer)  # on a CPU bitsandbytes' own product is used

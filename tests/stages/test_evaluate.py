@@ -205,12 +205,15 @@ def test_what_decides_the_texts_decides_which_are_reused(room: Path, name: str) 
 
 def test_all_code_that_decides_a_text_decides_which_are_reused() -> None:
     # Left out: what the values of others go through (params, prompts and weights are in the name themselves).
-    plumbing = {f"copywriter/{name}.py" for name in ("__init__", "errors", "files", "params", "paths", "stage")}
+    plumbing = {
+        f"copywriter/{name}.py" for name in ("__init__", "errors", "files", "lora_options", "params", "paths", "stage")
+    }
     plumbing |= {"copywriter/generation/logits.py", "copywriter/modeling/device.py"}
     named = {str(Path(str(module.__file__)).relative_to(ROOT)) for module in predict.WRITING}
     assert named == (own_files(ROOT / "copywriter/generation/generate.py") - plumbing) | {
         "copywriter/generation/generate.py",
         "copywriter/modeling/loading.py",
+        "copywriter/modeling/lora_merge.py",
         "copywriter/modeling/nf4_values.py",
     }
 

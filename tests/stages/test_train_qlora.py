@@ -272,12 +272,6 @@ def test_offline_wandb_receives_the_curves(room: Path, monkeypatch: pytest.Monke
     assert list((room / "runs").glob("train/*/wandb/offline-run-*/*.wandb"))
 
 
-def test_an_unknown_target_module_lists_the_models_own(room: Path) -> None:
-    p = changed(**SMALL, lora__target_modules=["query"])
-    with pytest.raises(UserError, match="q_proj"):
-        lora.with_adapter(loading.load_base(room / "models/base", "none", torch.float32, CPU), p)
-
-
 def test_a_gpu_that_torch_cannot_use_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proc = tmp_path / "version"
     proc.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.82.01  Wed Oct 27 21:21:55 UTC 2021\n")

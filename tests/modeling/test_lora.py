@@ -1,0 +1,338 @@
+"""Options of PEFT's LoraConfig: checked before training, trained with PEFT's gradients, merged as PEFT computes."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from peft import LoraConfig, PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from copywriter import export, files, lora_options, params, paths, verify
+from copywriter.checkpoints import checkpoint_files
+from copywriter.errors import UserError
+from copywriter.generation import inference
+from copywriter.modeling import loading, lora, lora_groups, lora_merge
+from copywriter.training import experiment, memory, packing
+from copywriter.training.step import Step
+from stages import train_qlora
+from tests.conftest import ROOT, changed
+from tests.stages.test_train_qlora import CPU, SMALL, adapted, examples, gradients, outcome, prepare, reference
+
+IDS = torch.arange(1, 40)[None]
+SELECTION = {
+    "layers_to_transform": [1],
+    "layers_pattern": "layers",
+    "exclude_modules": ["k_proj", "down_proj"],
+    "rank_pattern": {"q_proj": 4, "up_proj": 6},
+    "alpha_pattern": {"q_proj": 20, "o_proj": 7.5},
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rslora": {"use_rslora": True},
+    "gaussian": {"init_lora_weights": "gaussian"},
+    "blocks": {"layers_to_transform": 1},
+    "blocks by name": {"layers_to_transform": [0], "layers_pattern": "layers"},
+    "excluded": {"exclude_modules": ["k_proj", "down_proj"]},
+    "excluded by pattern": {"exclude_modules": r".*\.0\.mlp\..*"},
+    "targets by pattern": {"target_modules": r".*\.(q|o|up)_proj"},
+    "ranks": {"rank_pattern": {"q_proj": 4, r"layers\.0\.mlp\.up_proj": 6}},
+    "alphas": {"alpha_pattern": {"q_proj": 20, "layers.1.mlp.down_proj": 7.5}},
+    "dora": {"use_dora": True},
+    "grouped": {**SELECTION, "use_rslora": True, "init_lora_weights": "gaussian"},
+    "all": {**SELECTION, "use_rslora": True, "init_lora_weights": "gaussian", "use_dora": True},
+}
+TOGETHER = ["grouped", "all"]  # each accepted option is in one of them
+
+
+def options(name: str) -> dict[str, Any]:
+    return {f"lora__{key}": value for key, value in OPTIONS[name].items()}
+
+
+def base(room: Path, quantization: str = "none") -> Any:
+    return loading.load_base(room / "models/base", quantization, torch.float32, CPU)
+
+
+def test_every_option_of_peft_is_accepted_or_refused() -> None:
+    names = {field.name for field in dataclasses.fields(LoraConfig)} - {"r", "target_modules"}
+    assert names == set(lora_options.ACCEPTED) | set(lora_options.REFUSED)
+    assert not set(lora_options.ACCEPTED) & set(lora_options.REFUSED)
+    assert set().union(*(OPTIONS[name] for name in TOGETHER)) == set(lora_options.ACCEPTED)
+
+
+@pytest.mark.parametrize("name", sorted(lora_options.REFUSED))
+def test_a_refused_option_says_why(name: str) -> None:
+    with pytest.raises(UserError, match=rf"lora: {name} is 'other', which is not supported: .*; remove the key"):
+        changed(**{f"lora__{name}": "other"})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"use_dorra": True}, "use_dorra is not an option of PEFT's LoraConfig (did you mean use_dora"),
+        ({"drop_out": 0.1}, "did you mean dropout"),
+        ({"frobnicate": 1}, "there are r, alpha, dropout, target_modules, alpha_pattern"),
+        ({"use_dora": "yes"}, "use_dora is 'yes'; it must be true or false"),
+        ({"use_rslora": 1}, "use_rslora is 1; it must be true or false"),
+        ({"rank_pattern": {"q_proj": 0}}, "it must be a mapping from layer names to ranks of at least 1"),
+        ({"rank_pattern": ["q_proj"]}, "it must be a mapping"),
+        ({"alpha_pattern": {"q_proj": -1}}, "it must be a mapping from layer names to numbers above 0"),
+        ({"layers_to_transform": "0-3"}, "it must be a block's number, or a list"),
+        ({"layers_to_transform": []}, "it must be a block's number, or a list"),
+        ({"exclude_modules": []}, "it must be a list of layer names"),
+        ({"layers_pattern": "layers"}, "add layers_to_transform"),
+        ({"init_lora_weights": "pissa"}, "it must be true or gaussian"),
+        ({"init_lora_weights": False}, "it must be true or gaussian"),
+        ({"use_dora": 1, "bias": "all"}, "bias is 'all', which is not supported"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_with_the_cure(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        changed(**{f"lora__{key}": value for key, value in given.items()})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_options_at_their_only_value_change_nothing(room: Path) -> None:
+    p = changed(lora__bias="none", lora__task_type="CAUSAL_LM", lora__init_lora_weights=True)
+    one, other = (lora.with_adapter(base(room), each) for each in (p, changed()))
+    assert one.peft_config == other.peft_config
+    for (name, value), expected in zip(one.named_parameters(), other.parameters(), strict=True):
+        assert torch.equal(value, expected), name
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"target_modules": ["q_proj", "query"]}, "target_modules has query, which fits no linear layer"),
+        ({"target_modules": ["query", "proj"]}, "target_modules has query, proj, which"),
+        ({"target_modules": ["lm_head"]}, "target_modules has lm_head"),
+        ({"target_modules": ["q_proj", "embed_tokens"]}, "target_modules has embed_tokens"),
+        ({"target_modules": "all-liner"}, "target_modules has all-liner"),
+        ({"target_modules": r".*self_attn.*"}, "selects model.layers.0.self_attn, which cannot have an adapter"),
+        ({"target_modules": r".*(head|q_proj)"}, "selects lm_head, which cannot have an adapter"),
+        ({"layers_to_transform": [0, 2]}, "layers_to_transform has 2, which fits none of the targeted layers"),
+        ({"layers_to_transform": 1, "layers_pattern": ["layers", "h"]}, "layers_pattern has h, which"),
+        ({"exclude_modules": ["q_proj", "query"]}, "exclude_modules has query, which"),
+        ({"exclude_modules": r".*attention.*"}, "exclude_modules has .*attention.*, which"),
+        ({"exclude_modules": r".*proj"}, "exclude_modules excludes every targeted layer"),
+        ({"rank_pattern": {"q_proj": 4, "query": 8}}, "rank_pattern has query, which"),
+        ({"alpha_pattern": {"q_proj": 4}, "exclude_modules": ["q_proj"]}, "alpha_pattern has q_proj, which"),
+        ({"rank_pattern": {"q_proj": 4, "layers.0.self_attn.q_proj": 8}}, "rank_pattern has two entries for"),
+    ],
+)
+def test_an_entry_that_selects_nothing_lists_the_layers(room: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        lora.with_adapter(base(room), changed(**{f"lora__{key}": value for key, value in given.items()}))
+    assert message in str(caught.value)
+    assert "the model's linear layers are down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj" in str(
+        caught.value
+    )
+    assert "in blocks 0 to 1" in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{"target_modules": "("}, {"target_modules": ".*q_proj", "layers_to_transform": 1}])
+def test_options_that_peft_refuses_are_one_sentence(room: Path, given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="lora: PEFT does not take these options"):
+        lora.with_adapter(base(room), changed(**{f"lora__{key}": value for key, value in given.items()}))
+
+
+def test_options_select_layers_ranks_and_scales(room: Path) -> None:
+    found = lora.with_adapter(base(room), changed(**options("grouped")))
+    layers = {
+        f"{name.split('.')[4]} {name.rpartition('.')[2]}": (one.r["default"], one.scaling["default"])
+        for name, one in found.named_modules()
+        if hasattr(one, "lora_A")
+    }
+    assert layers == {
+        "1 q_proj": (4, 20 / 4**0.5),
+        "1 v_proj": (16, 32 / 16**0.5),
+        "1 o_proj": (16, 7.5 / 16**0.5),
+        "1 gate_proj": (16, 32 / 16**0.5),
+        "1 up_proj": (6, 32 / 6**0.5),
+    }
+    groups = [[layer.out_features for layer in group] for group in lora_groups.grouped_layers(found)]
+    assert sorted(map(len, groups)) == [1, 1, 1, 1, 1]  # another rank or scale is another product
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization"),
+    [*((name, "none") for name in OPTIONS), ("grouped", "4bit"), ("grouped", "8bit"), ("all", "4bit")],
+)
+def test_an_option_has_the_gradient_of_pefts_forward(room: Path, name: str, quantization: str) -> None:
+    p = changed(**SMALL, quantization=quantization, lora__dropout=0.0, **options(name))
+    rows = examples(room / "models/base", p, 8)
+    loss, gradient = gradients(room, p, [[row] for row in rows])
+    expected, expected_gradient = reference(room, p, rows)
+    assert loss == pytest.approx(expected, rel=1e-5 if quantization != "8bit" else 1e-3)
+    assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 0.9999 - 0.001 * (quantization == "8bit")
+    assert gradient.abs().sum() > 0
+
+
+def test_dora_computed_anew_in_the_backward_pass_is_the_same(room: Path) -> None:
+    p = changed(**SMALL, quantization="none", lora__dropout=0.0, **options("all"))
+    rows = [[row] for row in examples(room / "models/base", p, 8)]
+    loss, gradient = gradients(room, p, rows)
+    other_loss, other = gradients(room, p.model_copy(update={"gradient_checkpointing": True}), rows)
+    assert loss == other_loss
+    torch.testing.assert_close(gradient, other, rtol=1e-5, atol=1e-8)
+
+
+def test_dora_on_8_bit_weights_names_the_cure(room: Path) -> None:
+    p = changed(quantization="8bit", **options("dora"))
+    with pytest.raises(UserError, match="use_dora does not work with 8-bit weights; set dequantize: true"):
+        lora.with_adapter(base(room, "8bit"), p)
+    found = lora.with_adapter(loading.dequantized(base(room, "8bit")), p)
+    with torch.no_grad():
+        assert torch.equal(found(input_ids=IDS).logits, found(input_ids=IDS).logits)
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization"), [*((name, "none") for name in OPTIONS), *((name, "4bit") for name in TOGETHER)]
+)
+def test_a_merged_option_computes_what_peft_computes(room: Path, name: str, quantization: str) -> None:
+    model = adapted(room / "models/base", changed(quantization=quantization, **options(name))).eval()
+    for key, value in model.named_parameters():
+        if "magnitude" in key:
+            value.data *= torch.linspace(0.8, 1.3, len(value))
+    with torch.inference_mode():
+        expected = model(input_ids=IDS).logits
+    model.save_pretrained(str(room / "saved"))
+    config = json.loads((room / "saved/adapter_config.json").read_text())
+    dense = loading.load_dense(room / "models/base", quantization, torch.float32, CPU)
+    with torch.inference_mode():
+        without = dense(input_ids=IDS).logits
+    lora_merge.add(dense, config, load_file(room / "saved" / loading.WEIGHTS), "saved")
+    with torch.inference_mode():
+        merged = dense(input_ids=IDS).logits
+    torch.testing.assert_close(merged, expected, atol=1e-4, rtol=1e-4)
+    assert (merged - without).abs().max() > 100 * (merged - expected).abs().max()
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_a_run_with_options_resumes_merges_and_exports(room: Path, name: str) -> None:
+    (room / "sources.yaml").write_bytes((ROOT / "sources.yaml").read_bytes())
+    p = prepare(room, lora__dropout=0.1, **options(name))
+    train_qlora.run(p)
+    expected = outcome()
+    receipt = json.loads((paths.ADAPTER / loading.RECEIPT).read_text())
+    losses = list(receipt["losses"].values())
+    assert losses[-1] < 0.9 * losses[0]
+    assert [one.verdict for one in verify.findings(paths.ADAPTER, 2)] == ["equal"] * 4
+
+    merged = loading.load_dense(paths.ADAPTER, "4bit", torch.float32, CPU)
+    unmerged = PeftModel.from_pretrained(base(room, "4bit"), str(paths.ADAPTER)).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(merged(IDS).logits, unmerged(IDS).logits, atol=1e-4, rtol=1e-4)
+    (written,) = inference.Answers(paths.ADAPTER, p).texts([inference.request("Bucket 3")])
+    assert written.tokens > 0
+    export.merged(paths.ADAPTER, Path("out"), p)
+    plain = AutoModelForCausalLM.from_pretrained("out", dtype=torch.float32, local_files_only=True)
+    for key, value in plain.state_dict().items():
+        assert torch.equal(value, merged.state_dict()[key].bfloat16().float()), key
+
+    (folder,) = (room / "runs/train").iterdir()
+    for one in checkpoint_files.checkpoints(folder):
+        if one.step > 4:
+            shutil.rmtree(one.path)
+    shutil.rmtree(paths.ADAPTER)
+    assert [one.step for one in checkpoint_files.checkpoints(folder)][-1:] == [4]
+    train_qlora.run(p)
+    assert outcome() == expected
+
+
+def test_the_adapters_config_lists_names_in_order(room: Path) -> None:
+    train_qlora.run(prepare(room, epochs=0, **options("excluded")))
+    config = json.loads((paths.ADAPTER / "adapter_config.json").read_text())
+    assert config["exclude_modules"] == ["down_proj", "k_proj"]
+    train_qlora.run(prepare(room, epochs=0, **options("targets by pattern")))
+    config = json.loads((paths.ADAPTER / "adapter_config.json").read_text())
+    assert config["target_modules"] == OPTIONS["targets by pattern"]["target_modules"]
+
+
+def test_a_random_initialization_depends_on_the_seed_alone(room: Path) -> None:
+    def start(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed + 99)
+        found = lora.with_adapter(base(room), changed(seed=seed, **options("gaussian")))
+        return torch.cat([one.detach().flatten() for name, one in found.named_parameters() if "lora_A" in name])
+
+    assert torch.equal(start(1), start(1))
+    assert not torch.equal(start(1), start(2))
+    assert float(start(1).std()) == pytest.approx(1 / 16, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["rslora", "grouped", "dora"])
+def test_an_untrained_adapter_is_the_base(room: Path, name: str) -> None:
+    p = prepare(room, epochs=0, **options(name))
+    train_qlora.run(p)
+    tuned, plain = (
+        loading.load_dense(one, p.quantization, torch.float32, CPU).state_dict() for one in (paths.ADAPTER, paths.BASE)
+    )
+    for key, value in plain.items():
+        # DoRA's magnitudes are saved in bf16.
+        torch.testing.assert_close(tuned[key], value, rtol=2**-8 if name == "dora" else 0, atol=0)
+
+
+def test_the_step_says_that_dora_is_computed_by_peft(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train_qlora.run(prepare(room, epochs=1, lora__use_dora=True))
+    assert "by PEFT's own forward pass, which is slower: lora.use_dora" in capsys.readouterr().err
+    plain = lora.with_adapter(base(room), changed(lora__use_rslora=True))
+    step = Step(plain, changed(lora__use_rslora=True), torch.float32, Accelerator(cpu=True), CPU, 10)
+    assert "PEFT" not in str(step)
+
+
+@pytest.mark.parametrize("name", ["dora", "alphas"])
+def test_options_train_in_16_bits(room: Path, name: str) -> None:
+    p = changed(**SMALL, quantization="none", **options(name))
+    model = lora.with_adapter(loading.load_base(room / "models/base", "none", torch.bfloat16, CPU), p)
+    step = Step(model, p, torch.bfloat16, Accelerator(cpu=True), CPU, 10)
+    batch = packing.Collator(0)(list(packing.Sequences([[row] for row in examples(room / "models/base", p, 4)])))
+    loss = step.gradients(batch, 100)
+    gradient = step.weights.grad
+    assert gradient is not None
+    assert torch.isfinite(loss)
+    assert step.weights.dtype == gradient.dtype == torch.float32
+    assert gradient.abs().sum() > 0
+
+
+def test_memory_counts_ranks_and_pefts_forward(room: Path) -> None:
+    (config, plain), (_, ranks), (_, dora) = (
+        (experiment.config(), changed(**SMALL, **given)) for given in ({}, options("grouped"), options("dora"))
+    )
+
+    def trained(p: params.Params) -> int:
+        model = lora.with_adapter(base(room), p)
+        return sum(one.numel() for name, one in model.named_parameters() if "lora_A" in name or "lora_B" in name)
+
+    for p in (plain, ranks, dora):
+        assert memory.sizes(config, p).adapter == trained(p)
+    activations = [
+        memory.expected(memory.sizes(config, p), p, torch.bfloat16, compiled=False)["activations"]
+        for p in (plain, dora)
+    ]
+    assert activations[1] > activations[0]
+
+
+def test_an_adapter_with_other_options_is_not_merged(room: Path) -> None:
+    model = base(room)
+    with pytest.raises(UserError, match=r"saved has options that cannot be merged into the base \(bias, lora_bias\)"):
+        lora_merge.add(model, {"peft_type": "LORA", "bias": "all", "lora_bias": True}, {}, "saved")
+    with pytest.raises(UserError, match=r"cannot be merged into the base \(IA3\)"):
+        lora_merge.add(model, {"peft_type": "IA3"}, {}, "saved")
+    with pytest.raises(UserError, match=r"saved holds base_model\.model\.lm_head\.weight, which is not"):
+        lora_merge.add(model, {"peft_type": "LORA"}, {"base_model.model.lm_head.weight": torch.zeros(1)}, "saved")
+
+
+def test_an_option_is_another_fingerprint_and_survives_the_receipt(room: Path) -> None:
+    p = prepare(room, epochs=0, **options("all"))
+    train_qlora.run(p)
+    receipt = json.loads((paths.ADAPTER / loading.RECEIPT).read_text())
+    assert params.check(params.Lora, receipt["params"]["lora"], "receipt").options == p.lora.options
+    train_qlora.run(prepare(room, epochs=0))
+    other = json.loads((paths.ADAPTER / loading.RECEIPT).read_text())
+    assert other["fingerprint"] != receipt["fingerprint"]
+    assert files.digest(other["params"]["lora"]) != files.digest(receipt["params"]["lora"])
