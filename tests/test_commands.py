@@ -152,3 +152,15 @@ def test_relative_links_and_anchors_have_a_target(page: Path) -> None:
         assert target.exists(), f"{page.name} links to {link}: there is no such file"
         if anchor:
             assert anchor in anchors(target), f"{page.name} links to {link}: its headings are {sorted(anchors(target))}"
+
+
+def test_there_are_at_most_twelve_pages_and_each_asks_its_question() -> None:
+    docs = [page for page in PAGES if page.parent == ROOT / "docs"]
+    assert len(docs) <= 12
+    assert not [page.name for page in docs if "?" not in page.read_text(encoding="utf-8").split("\n\n")[1]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_text_outside_tables_and_fences_wraps_at_100(page: Path) -> None:
+    _, text = fences(page)
+    assert not [line for line in text.splitlines() if len(line) > 100 and not line.startswith(("|", "!["))]
