@@ -19,6 +19,7 @@ RUN_BY: dict[str, str] = yaml.safe_load((ROOT / "tests/commands.yaml").read_text
 NOT_RUN = "not run: "
 SEPARATORS = ("&&", ";")
 WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|&(?!&)|[^\s'";&])+|&&|;""")
+VALUE = re.compile(r"\.\.\.|\b\d[\d.]*\b|\b[A-Z]\b|\bHOST\b|\bSIG\w+|user/name|models/\S+")  # what a message fills in
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 
@@ -152,6 +153,19 @@ def test_relative_links_and_anchors_have_a_target(page: Path) -> None:
         assert target.exists(), f"{page.name} links to {link}: there is no such file"
         if anchor:
             assert anchor in anchors(target), f"{page.name} links to {link}: its headings are {sorted(anchors(target))}"
+
+
+def test_the_messages_in_quickstart_exist_in_the_code() -> None:
+    rows = [line.split("|") for line in (ROOT / "docs/quickstart.md").read_text(encoding="utf-8").splitlines()]
+    messages = [row[1].split("`")[1] for row in rows if len(row) == 4 and "`" in row[1] and "'s message" not in row[2]]
+    assert len(messages) > 10
+    files = [file for folder in ("copywriter", "stages", "tools") for file in (ROOT / folder).rglob("*.py")]
+    strings = "\n".join(words_of(file.relative_to(ROOT).as_posix())[0] for file in files)
+    for message in messages:
+        longest = max(VALUE.split(message), key=len).strip()
+        if longest not in strings:
+            nearest = difflib.get_close_matches(message, strings.splitlines(), n=1, cutoff=0.0)
+            pytest.fail(f"no string in the code contains '{longest}'; the nearest is '{nearest[0]}'")
 
 
 def test_there_are_at_most_twelve_pages_and_each_asks_its_question() -> None:
