@@ -1,14 +1,16 @@
-# make demo    the whole pipeline on a small share of the embedded catalogue, without a GPU, in minutes
-# make repro   the experiment of params.yaml, on a CUDA machine
-# make compare  base and tuned side by side, from two revisions
-# make gpu-run HOST=me@host   the same on another machine's GPU, over ssh; ARGS='--commit base tuned' (docs/gpu-run.md)
-# make publish REPO=user/name   adapter and model card to a hub repository, private when new; HF_TOKEN in the environment
-# make test    all tests;  make check   ruff and mypy;  make lock   dvc.lock against code and params
-# make golden  the data stages and the base model from nothing: the hashes of dvc.lock
+# make demo      run the whole pipeline on a few hundred generated products, without a GPU, in minutes
+# make repro     run the experiment in params.yaml, on a CUDA machine
+# make gpu-run HOST=me@host   run it on another machine's GPU over ssh; ARGS='--commit base tuned' (docs/gpu-run.md)
+# make compare   print base and tuned side by side, from two revisions
+# make publish REPO=user/name   upload adapter and model card to a hub; a new repository is private; needs HF_TOKEN
+# make test      run all tests
+# make check     run ruff and mypy
+# make lock      compare dvc.lock with code and params
+# make golden    run the data stages and fetch_model in an empty checkout and compare their hashes with dvc.lock
+# make servers   install sshd and nginx for the tests of remotes (Debian, as root)
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-# make servers  sshd and nginx from the system's packages, for the tests of remotes (Debian, as root)
 .PHONY: servers demo repro gpu-run compare publish test check lock golden
 .DEFAULT_GOAL := demo
 

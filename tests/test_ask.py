@@ -255,7 +255,7 @@ def test_a_conversation_streams_and_keeps_its_model(
 def test_every_command_of_the_docs_answers(
     room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """docs/using.md's lines as they stand there; what a shell does around one is done here."""
+    """The commands of docs/using.md; the test itself does what a shell does with pipes and redirections."""
     train_qlora.run(prepare(room, epochs=0))
     Path("titles.txt").write_text("Steel bucket\nPink tutu\n")
     block = (ROOT / "docs/using.md").read_text().split("```")[1]

@@ -242,7 +242,7 @@ def test_a_damaged_object_is_refused_and_its_return_mends_it(fault: str, checkou
 
 @wants_sshd
 def test_the_documented_guard_stops_at_another_host_key(checkout: Checkout, sshd: Sshd, tmp_path: Path) -> None:
-    """DVC itself takes any host key (its SSH library is told to), so docs/remotes.md puts OpenSSH in front of it."""
+    """DVC itself takes any host key (its SSH library is told to), so docs/using.md puts OpenSSH in front of it."""
     sshd.use(checkout, tmp_path / "there")
     known = f"-o UserKnownHostsFile={checkout.home}/.ssh/known_hosts -i {sshd.key} -p {sshd.port}"
     guarded = f"ssh -o BatchMode=yes {known} 127.0.0.1 true && dvc push models/adapter"
