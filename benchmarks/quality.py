@@ -65,7 +65,7 @@ class Judge:
             sides[name] = self.side([written[row] for row in range(len(self.rows))], nll)
         return sides
 
-    def side(self, written: Sequence[generate.Written], nll: Mapping[int, float]) -> Side:
+    def side(self, written: Sequence[generate.Generated], nll: Mapping[int, float]) -> Side:
         """The scores of these texts, one for each of the first rows; those that `nll` lacks have no likelihood."""
         made = [
             Prediction(

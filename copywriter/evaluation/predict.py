@@ -61,8 +61,8 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
         "rows": [[row.input_ids, row.prompt_length] for row in examples],
         "code": _code([likelihood, loading, nf4_values]),
     }
-    written = generation_cache.rows("predictions", both | of_texts, len(rows), texts)
-    found = generation_cache.rows("likelihoods", both | of_nll, len(rows), nll)
+    written = generation_cache.cached_rows("predictions", both | of_texts, len(rows), texts)
+    found = generation_cache.cached_rows("likelihoods", both | of_nll, len(rows), nll)
     return [
         Prediction(
             row.title,

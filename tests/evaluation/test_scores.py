@@ -69,7 +69,7 @@ TEXTS = st.lists(st.tuples(WORDS.map(" ".join), WORDS.map(" ".join)), min_size=1
 
 @settings(max_examples=80, deadline=None)
 @given(TEXTS)
-def test_any_set_of_rows_is_scored_from_its_sums_as_the_libraries_score_it(pairs: list[tuple[str, str]]) -> None:
+def test_sums_of_any_rows_give_the_libraries_scores(pairs: list[tuple[str, str]]) -> None:
     table, _ = measure.measure(rows(pairs), NOTHING)
     for some in (slice(None), slice(0, None, 2)):
         found = scores.of(table[some].sum(0))
@@ -131,7 +131,7 @@ def test_nll_is_a_mean_over_tokens_and_perplexity_its_exponential() -> None:
     assert found["tokens"] == 3.0
 
 
-def test_what_no_model_wrote_has_no_scores_of_a_model() -> None:
+def test_the_baseline_has_no_scores_of_a_model() -> None:
     found = scores.rounded(measure.measure([Prediction("t", "", "a b", "a b")], NOTHING)[0].sum(0))
     assert not {"nll", "perplexity", "stopped", "tokens"} & set(found)
     assert found["rouge1"] == 100
@@ -170,7 +170,7 @@ def test_an_empty_test_set_is_refused() -> None:
         measure.measure([], NOTHING)
 
 
-def test_what_stands_in_the_training_texts_or_the_title_is_counted() -> None:
+def test_ngrams_of_training_texts_and_title_are_counted() -> None:
     library = ngrams.library(["One two three four five six seven eight nine, and so on.", "ten"], measure.RUN)
     written = "Well: one two three four five six seven eight ten"  # of its three runs of eight words one is known
     found = score([(written, "r")], "two three", library)
@@ -178,7 +178,7 @@ def test_what_stands_in_the_training_texts_or_the_title_is_counted() -> None:
     assert found["copied_from_title"] == round(1 / 9, 4)
 
 
-def test_runs_do_not_cross_from_one_text_to_the_next() -> None:
+def test_ngrams_do_not_span_two_texts() -> None:
     hashes, of = ngrams.runs(["a b c", "", "d", "e f g h"], 3)
     assert of.tolist() == [0, 3, 3]
     assert len(set(hashes.tolist())) == 3
@@ -199,7 +199,7 @@ FACTS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), FACTS)
-def test_facts_are_numbers_with_their_units(text: str, expected: set[unsupported_numbers.Fact]) -> None:
+def test_quantities_are_numbers_with_units(text: str, expected: set[unsupported_numbers.Fact]) -> None:
     assert unsupported_numbers.facts(text) == expected
 
 
@@ -214,13 +214,13 @@ def test_facts_are_numbers_with_their_units(text: str, expected: set[unsupported
         ("", "Lamp 3", set()),
     ],
 )
-def test_a_fact_that_the_title_does_not_state_is_invented(
+def test_a_quantity_missing_from_the_title_is_unsupported(
     text: str, title: str, expected: set[unsupported_numbers.Fact]
 ) -> None:
     assert unsupported_numbers.invented(text, title) == expected
 
 
-def test_a_reference_confirms_facts() -> None:
+def test_a_reference_confirms_numbers() -> None:
     found = score([("It weighs 5 kg and is 3 m long.", "Weight: 5 kg.")], "Rope")
     assert (found["invented_facts"], found["invented_texts"], found["unconfirmed_facts"]) == (2.0, 1.0, 1.0)
 
@@ -239,7 +239,7 @@ def test_neither_parts_nor_processes_change_a_bit(processes: int, monkeypatch: p
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(measure.ROWS, False), (measure.ROWS + 1, True)])
-def test_processes_that_will_score_have_their_imports_before_they_are_asked(rows: int, expected: bool) -> None:
+def test_scoring_processes_preload_their_imports(rows: int, expected: bool) -> None:
     code = (
         "from copywriter.cleaning import parallel\n"
         "from copywriter.evaluation import measure\n"

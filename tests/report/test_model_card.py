@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from copywriter import paths
 from copywriter.generation import inference
-from copywriter.generation.inference import Answers
+from copywriter.generation.inference import InferenceModel
 from copywriter.training import receipt
 from stages import report, train_qlora
 from tests.conftest import ROOT, room_in
@@ -70,7 +70,7 @@ def test_the_hubs_own_reader_finds_what_the_card_says() -> None:
         ("---", {"license": "other", "license_name": "unnamed"}),
     ],
 )
-def test_a_licence_that_the_hub_does_not_know_is_another_with_its_name(licence: str, head: dict[str, str]) -> None:
+def test_a_licence_unknown_to_the_hub_is_other_with_its_name(licence: str, head: dict[str, str]) -> None:
     content = yaml.safe_load(paths.SOURCES.read_text())
     content["models"]["mine"] = {"kind": "folder", "path": "x", "licence": licence}
     paths.SOURCES.write_text(yaml.safe_dump(content))
@@ -126,7 +126,7 @@ def test_is_the_same_twice_and_holds_no_line_of_a_catalogue() -> None:
     assert "Title " not in first.replace("Title Girls", "") and "Reference" not in first
 
 
-def test_an_untrained_adapter_is_said_to_be_one() -> None:
+def test_an_untrained_adapter_is_called_untrained() -> None:
     untrained = {"steps": 0, "losses": {}, "validation_losses": {}}
     write(paths.RECEIPT, RECEIPT | untrained)
     shutil.copy(paths.predictions("base"), paths.predictions("tuned"))
@@ -170,6 +170,6 @@ def test_the_cards_code_writes_what_the_project_writes(
     capsys.readouterr()
     exec(python.replace('"models/base"', '"models/base", dtype="float32"'), {})
     printed = capsys.readouterr().out
-    one = Answers(paths.ADAPTER, p)
+    one = InferenceModel(paths.ADAPTER, p)
     expected = next(one.texts([inference.request(receipt.TITLE, p.prompt.questions[0])])).text
     assert printed.rstrip("\n").endswith(expected.rstrip()) and len(expected) > 10

@@ -64,7 +64,7 @@ def test_nothing_to_choose_from_is_an_error() -> None:
         list(nearest(["lamp"], []))
 
 
-def test_the_stage_hands_out_the_description_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_are_the_unchanged_training_descriptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     train = [
         Product("Blue lamp", "A lamp.\nIt is blue."),

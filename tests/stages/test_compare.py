@@ -40,7 +40,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     assert found.p == round(1 / (1 + significance.RESAMPLES), 4)
 
 
-def test_chance_is_found_significant_about_as_often_as_five_in_a_hundred() -> None:
+def test_chance_is_significant_in_about_five_of_a_hundred() -> None:
     generator = np.random.default_rng(2)
     found = []
     for trial in range(300):
@@ -88,9 +88,7 @@ def test_the_same_seed_gives_the_same_digits() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 10, 333])
-def test_the_digits_do_not_depend_on_how_many_resamples_are_drawn_at_once(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batching_of_resamples_changes_no_digit(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = (table(np.random.default_rng(of).uniform(0, 100, 7)) for of in (1, 2))
     expected = significance.compare(before, after, 1, 200)
     monkeypatch.setattr(significance, "_AT_ONCE", at_once)
@@ -130,7 +128,7 @@ TIE = Difference(1.0, 1.2, 0.2, -0.3, 0.7, 0.41, 0.75)
         ("bleu", Difference(1, 2, 1, -0.1, 2, 0.01, 1), "tie", "BLEU: base 1.00"),  # zero lies in the interval
     ],
 )
-def test_a_difference_in_words(name: str, one: Difference, expected: str, said: str) -> None:
+def test_a_difference_as_a_sentence(name: str, one: Difference, expected: str, said: str) -> None:
     assert outcome(name, one) == expected
     assert sentence(name, one, "base", "tuned").startswith(said)
 
@@ -147,7 +145,7 @@ def test_a_difference_in_words(name: str, one: Difference, expected: str, said: 
         ({"bleu": UP}, "On 40 titles, tuned against base: better by BLEU."),
     ],
 )
-def test_the_verdict_names_what_it_goes_by(found: dict[str, Difference], said: str) -> None:
+def test_the_verdict_names_its_scores(found: dict[str, Difference], said: str) -> None:
     assert verdict(found, "base", "tuned", 40).startswith(said)
 
 
@@ -185,7 +183,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_files_of_a_comparison_are_the_same_twice_and_agree_with_the_scores(checkout: Path) -> None:
+def test_comparison_files_are_deterministic_and_match_the_scores(checkout: Path) -> None:
     written = []
     for _ in range(2):
         compare.run(changed())
@@ -209,7 +207,7 @@ def test_files_of_different_runs_are_refused(checkout: Path) -> None:
         compare.run(changed())
 
 
-def test_a_similarity_for_every_title(checkout: Path) -> None:
+def test_every_title_needs_a_similarity(checkout: Path) -> None:
     paths.SIMILARITY.write_text("similarity\n0.5\n")
     with pytest.raises(UserError, match="is of 1 titles, not 12; run 'dvc repro baseline'"):
         compare.run(changed())

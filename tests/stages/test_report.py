@@ -239,7 +239,7 @@ def test_is_the_same_twice() -> None:
     assert page() == first
 
 
-def test_shows_twenty_titles_by_hash_whatever_the_order() -> None:
+def test_shows_twenty_titles_by_hash_in_any_order() -> None:
     titles = re.findall(r"^### \d+\. (.*)$", page(), re.MULTILINE)
     assert len(titles) == 20
     write_texts(lambda side: predictions(side)[::-1])
@@ -247,7 +247,7 @@ def test_shows_twenty_titles_by_hash_whatever_the_order() -> None:
     assert titles != sorted(titles)
 
 
-def test_shows_the_three_texts_of_a_title_and_which_did_not_stop() -> None:
+def test_shows_three_texts_of_a_title_and_which_did_not_stop() -> None:
     section = page().split("### ")[-1]
     number = int(re.findall(r"Title (\d+)", section)[0])
     ending = "" if number % 2 == 0 else ", did not stop by itself"
@@ -268,7 +268,7 @@ def test_few_test_titles_are_called_noise() -> None:
     assert "**The test has 40 titles.** Under 200 even a large difference may be chance" in page()
 
 
-def test_equal_texts_are_said_to_be_equal() -> None:
+def test_equal_texts_are_reported() -> None:
     shutil.copy(paths.predictions("base"), paths.predictions("tuned"))
     assert "wrote the same text for every title: the adapter is without effect" in page()
 
@@ -383,7 +383,7 @@ def test_no_example_breaks_out(text: str, nasty: str) -> None:
     assert len(unescape(html).splitlines()) == 7
 
 
-def test_rules_left_out_are_told() -> None:
+def test_disabled_rules_are_listed() -> None:
     assert "left out by `clean.without`: urls, spaces:" in page(clean__without=["urls", "spaces"])
 
 
@@ -476,7 +476,7 @@ def test_params_and_sources_cannot_become_markup() -> None:
     assert "<b>:" not in text and "<th>&lt;b&gt;</th>" in text
 
 
-def test_a_browser_shows_the_first_rows_of_many_and_runs_nothing_of_theirs() -> None:
+def test_a_browser_shows_the_first_rows_and_runs_none_of_their_code() -> None:
     text = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script> 5 litres"
     rows = [Prediction(f"{n} {text}", "q", f"{text} or so", text, False, 5, 9.5, 3) for n in range(40)]
     write_texts(lambda _: rows)
