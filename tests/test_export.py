@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from copywriter import export, files, paths
 from copywriter.errors import UserError
 from copywriter.evaluation import measure, ngrams, predict, scores, significance
+from copywriter.evaluation.metrics import memorisation
 from copywriter.generation import inference
 from copywriter.modeling import loading
 from copywriter.prompt import load_tokenizer
@@ -56,7 +57,7 @@ def test_an_export_scores_within_the_adapters_intervals(trained: Any, monkeypatc
         monkeypatch.setitem(predict.WEIGHTS, "tuned", weights)
         monkeypatch.setattr(paths, "RUNS", Path(f"runs-{side}"))  # no side reuses cached texts of another
         written = predict.predict("tuned", rows, trained)
-        found[side], _ = measure.measure(written, ngrams.library([row.description for row in rows], measure.RUN))
+        found[side], _ = measure.measure(written, ngrams.index([row.description for row in rows], memorisation.WORDS))
     export_scores, base_scores = (scores.rounded(found[side].sum(0)) for side in ("export", "base"))
     intervals = significance.intervals(found["adapter"], seed=0, resamples=2000)
     outside = [name for name, (low, high) in intervals.items() if not low <= export_scores[name] <= high]

@@ -83,7 +83,7 @@ def test_predictions_are_the_unchanged_training_descriptions(tmp_path: Path, mon
     nearest_scores, catalogue = (json.loads(paths.scores(name).read_text()) for name in ("nearest", "catalogue"))
     assert nearest_scores["rows"] == catalogue["rows"] == 2
     assert set(catalogue) == {*scores.WITHOUT_REFERENCE, "rows"}
-    assert catalogue["invented_facts"] == 0 and nearest_scores["invented_facts"] == 0.5
+    assert catalogue["unsupported_numbers"] == 0 and nearest_scores["unsupported_numbers"] == 0.5
     first = [file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()]
     baseline.run()
     assert [file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()] == first

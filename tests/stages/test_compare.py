@@ -11,11 +11,12 @@ from sacrebleu.metrics.bleu import BLEU
 
 from copywriter import files, paths, records
 from copywriter.errors import UserError
-from copywriter.evaluation import measure, predictions, row_statistics, scores, significance
+from copywriter.evaluation import measure, metric, predictions, row_statistics, scores, significance
 from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.scores import GRADES
 from copywriter.evaluation.significance import Difference
 from copywriter.evaluation.slices import quarters, slices
-from copywriter.evaluation.verdict import GRADES, outcome, sentence, verdict
+from copywriter.evaluation.verdict import outcome, sentence, verdict
 from stages import baseline, compare
 from tests.conftest import changed
 from tests.evaluation.test_scores import NOTHING
@@ -23,8 +24,8 @@ from tests.evaluation.test_scores import NOTHING
 
 def table(rouge: Any) -> row_statistics.Statistics:
     """Rows whose ROUGE-L is given, 0 to 100, and nothing else."""
-    values = np.rint(np.asarray(rouge) * row_statistics.SHARE / 100).astype(np.int64)
-    return row_statistics.table({"rows": np.ones(len(values), np.int64), "rougeL": values})
+    values = np.rint(np.asarray(rouge) * metric.SHARE / 100).astype(np.int64)
+    return row_statistics.from_columns({"rows": np.ones(len(values), np.int64), "rougeL": values})
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
@@ -91,7 +92,7 @@ def test_the_same_seed_gives_the_same_digits() -> None:
 def test_batching_of_resamples_changes_no_digit(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = (table(np.random.default_rng(of).uniform(0, 100, 7)) for of in (1, 2))
     expected = significance.compare(before, after, 1, 200)
-    monkeypatch.setattr(significance, "_AT_ONCE", at_once)
+    monkeypatch.setattr(significance, "_DRAWS_AT_ONCE", at_once)
     assert significance.compare(before, after, 1, 200) == expected
 
 
@@ -136,7 +137,10 @@ def test_a_difference_as_a_sentence(name: str, one: Difference, expected: str, s
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (dict.fromkeys(GRADES, TIE), "A tie: on 40 titles BLEU, ROUGE-L, chrF and NLL of the reference do not tell "),
+        (
+            dict.fromkeys(GRADES, TIE),
+            "A tie: on 40 titles BLEU, ROUGE-L, chrF and NLL of the reference do not ",
+        ),
         (
             {"bleu": UP, "rougeL": TIE, "nll": UP, "chrf": UP},
             "On 40 titles, tuned against base: "
@@ -203,13 +207,13 @@ def test_comparison_files_are_deterministic_and_match_the_scores(checkout: Path)
 
 def test_files_of_different_runs_are_refused(checkout: Path) -> None:
     row_statistics.write(paths.statistics("tuned"), table([1.0] * 11))
-    with pytest.raises(UserError, match=r"statistics_tuned.parquet is of 11 rows, but 12 texts are written; run"):
+    with pytest.raises(UserError, match=r"statistics_tuned.parquet has 11 rows, but there are 12 texts; run"):
         compare.run(changed())
 
 
 def test_every_title_needs_a_similarity(checkout: Path) -> None:
     paths.SIMILARITY.write_text("similarity\n0.5\n")
-    with pytest.raises(UserError, match="is of 1 titles, not 12; run 'dvc repro baseline'"):
+    with pytest.raises(UserError, match="has 1 titles, not 12; run 'dvc repro baseline'"):
         compare.run(changed())
 
 
