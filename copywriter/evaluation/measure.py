@@ -12,7 +12,7 @@ import numpy as np
 
 from copywriter import parallel
 from copywriter.errors import UserError
-from copywriter.evaluation import row_statistics
+from copywriter.evaluation import row_statistics, tokenizers
 from copywriter.evaluation.metric import Context, Counts, Hashes, Metric
 from copywriter.evaluation.predictions import Prediction
 from copywriter.evaluation.registry import METRICS
@@ -40,11 +40,12 @@ def measure(
     if not rows:
         raise UserError("there is no prediction to score; the test set is empty: raise sample.size")
     parts = [rows[at : at + ROWS] for at in range(0, len(rows), ROWS)]
-    context = Context()
+    chosen = tokenizers.choose(one.reference for one in rows)
+    context = Context(chosen)
     found = np.concatenate(
         list(parallel.in_order(functools.partial(_part, context=context), parts, processes or _processors()))
     )
-    _fill(found, rows, Context(training_ngrams), lambda one: one.training_texts)
+    _fill(found, rows, Context(chosen, training_ngrams), lambda one: one.training_texts)
     by_place = sorted(METRICS, key=lambda one: min(score.place for score in one.scores))
     return found, [one.signature(context) for one in by_place if one.signature]
 
@@ -52,7 +53,8 @@ def measure(
 def without_reference(rows: Sequence[Prediction], training_ngrams: Hashes) -> Statistics:
     """Statistics of the metrics with scores that need no reference, 0 for the others."""
     found = row_statistics.from_columns({"rows": np.ones(len(rows), np.int64)})
-    _fill(found, rows, Context(training_ngrams), lambda one: any(score.without_reference for score in one.scores))
+    context = Context(training_ngrams=training_ngrams)
+    _fill(found, rows, context, lambda one: any(score.without_reference for score in one.scores))
     return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.tokenizers import Tokenizers
 
 SHARE = 10**9  # shares of a row are stored in billionths
 NATS = 10**6  # nats are stored in millionths
@@ -37,6 +38,7 @@ class Score:
 class Context:
     """What the statistics of a row depend on besides the row."""
 
+    tokenizers: Tokenizers = field(default_factory=Tokenizers)
     training_ngrams: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))  # see ngrams.index
 
 

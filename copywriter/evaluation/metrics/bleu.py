@@ -1,19 +1,23 @@
 """Corpus BLEU as sacreBLEU computes it (Papineni et al. 2002, Post 2018), and the length ratio of the same words."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from copywriter.errors import UserError
 from copywriter.evaluation.metric import Context, Counts, Metric, Score, Values
 from copywriter.evaluation.predictions import Prediction
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
 
 
 def count(rows: Sequence[Prediction], context: Context) -> Counts:
     """Words, reference words, matching n-grams and all n-grams of 1 to 4 words."""
-    from sacrebleu.metrics.bleu import BLEU
-
     # The first of the two steps of BLEU.corpus_score; `combine` is the second.
-    found = BLEU()._extract_corpus_statistics([one.written for one in rows], [[one.reference for one in rows]])
+    metric = _sacrebleu(context)
+    found = metric._extract_corpus_statistics([one.written for one in rows], [[one.reference for one in rows]])
     return np.array(found, np.int64)
 
 
@@ -24,12 +28,20 @@ def combine(sums: Mapping[str, Values]) -> dict[str, Values]:
 
 
 def signature(context: Context) -> str:
-    """sacreBLEU's own."""
+    """sacreBLEU's own, and the reason for another tokenizer than 13a."""
+    metric = _sacrebleu(context)
+    metric.num_refs = 1
+    reason = context.tokenizers.bleu_reason
+    return f"BLEU|{metric.get_signature()}{f'|why:{reason}' if reason else ''}"
+
+
+def _sacrebleu(context: Context) -> "BLEU":
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU()
-    metric.num_refs = 1
-    return f"BLEU|{metric.get_signature()}"
+    try:
+        return BLEU(tokenize=context.tokenizers.bleu)
+    except RuntimeError as error:  # sacreBLEU's own for a missing package
+        raise UserError("Japanese texts need mecab-python3 and ipadic; run 'pip install -r requirements.txt'") from error
 
 
 def _bleu(sums: Mapping[str, Values]) -> Values:

@@ -1,8 +1,12 @@
-"""Mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L as rouge-score computes them (Lin 2004), several times as fast."""
+"""Mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L as rouge-score computes them (Lin 2004), several times as fast.
+
+For languages that need letters outside a-z, words are those of text.words and are not stemmed: the stemmer is English.
+"""
 
 import functools
 import importlib.metadata
 import itertools
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
@@ -10,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from copywriter import text
 from copywriter.evaluation.metric import SHARE, Context, Counts, Metric, Score, Values
 from copywriter.evaluation.predictions import Prediction
 
@@ -18,6 +23,7 @@ KEYS = ("rouge1", "rouge2", "rougeL")
 
 def count(rows: Sequence[Prediction], context: Context) -> Counts:
     """F1 of ROUGE-1, ROUGE-2 and ROUGE-L of each row, in billionths."""
+    words = unicode_words if context.tokenizers.rouge == "unicode" else ascii_words
     found = [pair(words(one.reference), words(one.written)) for one in rows]
     return np.rint(np.array(found, np.float64).reshape(len(rows), len(KEYS)) * SHARE).astype(np.int64)
 
@@ -28,16 +34,24 @@ def combine(sums: Mapping[str, Values]) -> dict[str, Values]:
 
 
 def signature(context: Context) -> str:
-    """In the form of sacreBLEU's."""
-    return f"ROUGE|stemmer:yes|measure:f1|aggregate:mean|version:{importlib.metadata.version('rouge-score')}"
+    """In the form of sacreBLEU's, with the reason for another tokenizer than rouge-score's."""
+    version = f"measure:f1|aggregate:mean|version:{importlib.metadata.version('rouge-score')}"
+    if context.tokenizers.rouge == "unicode":
+        return f"ROUGE|tok:unicode|stemmer:no|{version}|why:{context.tokenizers.rouge_reason}"
+    return f"ROUGE|stemmer:yes|{version}"
 
 
-def words(text: str) -> list[str]:
+def ascii_words(written: str) -> list[str]:
     """The stemmed words of rouge-score's own tokenizer: ASCII letters and digits."""
     from rouge_score.tokenize import tokenize
 
-    found: list[str] = tokenize(text, _stemmer())
+    found: list[str] = tokenize(written, _stemmer())
     return found
+
+
+def unicode_words(written: str) -> list[str]:
+    """Casefolded words of letters and digits of any script; marks belong to their letters."""
+    return text.words(unicodedata.normalize("NFC", written))
 
 
 def pair(reference: list[str], written: list[str]) -> list[float]:

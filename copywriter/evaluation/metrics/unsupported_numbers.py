@@ -61,11 +61,24 @@ _SPELLINGS = {
     "day": "day days",
     "year": "year years",
 }
+_CYRILLIC = {  # without single letters, which also number the items of a list
+    "мм": "mm", "см": "cm", "мг": "mg", "кг": "kg", "мл": "ml", "вт": "w", "гц": "hz", "гб": "gb", "шт": "pc",
+}
+_UNSPACED = {  # units of languages without spaces: anything may follow them
+    **{"ミリ": "mm", "センチ": "cm", "メートル": "m", "インチ": "in", "グラム": "g", "リットル": "l", "ワット": "w"},
+    **{"毫米": "mm", "厘米": "cm", "公分": "cm", "米": "m", "英寸": "in", "克": "g", "千克": "kg", "公斤": "kg", "毫升": "ml", "升": "l"},
+    **{"ซม": "cm", "มม": "mm", "กก": "kg", "กรัม": "g", "ลิตร": "l", "นิ้ว": "in"},
+}
 _UNITS = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings.split()}
+_UNITS |= _CYRILLIC | _UNSPACED
 _SYMBOLS = {'"': "in", "”": "in", "″": "in", "'": "ft", "′": "ft", "%": "%", "°": "deg", "\u2126": "ohm", "\u03a9": "ohm"}
+_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"  # Thai, Lao, Burmese, Khmer, kana, Han
+_WORD = "|".join(f"[{letters}]+(?![{letters}])" for letters in ("A-Za-z", "\u0400-\u04ff"))
+_FULLWIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # "１０ｃｍ" is "10cm"
 _QUANTITY = re.compile(
     r"(?<![\d.,])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.\d+|\d+(?:,\d{1,2}(?!\d))?)"  # 1,200.5 · .5 · 12 · 2,5
-    rf"(?:\s?([{''.join(_SYMBOLS)}])(?!\w)|[\s-]?([A-Za-z]+)(?![A-Za-z]))?"
+    rf"(?:\s?([{''.join(_SYMBOLS)}])(?![^\W{_NO_SPACES}])"
+    rf"|[\s-]?(?:({'|'.join(sorted(_UNSPACED, key=len, reverse=True))})|({_WORD})))?"
 )
 
 Quantity = tuple[float, str]
@@ -77,9 +90,9 @@ def quantities(text: str) -> set[Quantity]:
     "10-ohm", "10 Ohms" and "10Ω" are equal. A number inside a word counts too, as in "NS-M300" or "B12".
     """
     found = set()
-    for number, symbol, word in _QUANTITY.findall(text):
+    for number, symbol, unspaced, word in _QUANTITY.findall(text.translate(_FULLWIDTH)):
         plain = number.replace(",", "") if re.search(r",\d{3}", number) else number.replace(",", ".")
-        found.add((float(plain), _SYMBOLS.get(symbol) or _UNITS.get(word.lower(), "")))
+        found.add((float(plain), _SYMBOLS.get(symbol) or _UNITS.get(unspaced or word.lower(), "")))
     return found
 
 

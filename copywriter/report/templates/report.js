@@ -28,7 +28,10 @@
     if (text !== undefined) made.textContent = text;
     return made;
   };
-  const pieces = (text) => text.match(/[\p{L}\p{N}\p{M}]+(?:[.,]\d+)*|[^\p{L}\p{N}\p{M}]+/gu) ?? [];
+  // Words, and what is between them; in scripts without spaces every letter with its marks is a word.
+  const unspaced = ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"].map((name) => `\\p{sc=${name}}`).join("");
+  const piece = new RegExp(`[${unspaced}]\\p{M}*|(?:(?![${unspaced}])[\\p{L}\\p{N}\\p{M}])+(?:[.,]\\d+)*|[^\\p{L}\\p{N}\\p{M}]+`, "gu");
+  const pieces = (text) => text.match(piece) ?? [];
   const isWord = (piece) => /^[\p{L}\p{N}]/u.test(piece);
   const numbers = (text) => new Set((text.match(/\d+(?:[.,]\d+)*/g) ?? []).map((one) => one.replaceAll(",", "")));
 
