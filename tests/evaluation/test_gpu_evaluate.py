@@ -1,4 +1,4 @@
-"""Likelihoods and kept texts on a CUDA device; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
+"""Likelihoods and cached texts on a CUDA device; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
 
 import os
 from pathlib import Path

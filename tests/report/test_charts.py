@@ -19,7 +19,7 @@ def test_ticks_are_round_and_inside(low: float, high: float, expected: list[floa
     assert charts.ticks(low, high) == pytest.approx(expected)
 
 
-def test_pictures_hold_all_their_points() -> None:
+def test_charts_contain_all_their_points() -> None:
     curve = [(float(step), 4 - step / 100) for step in range(0, 100, 10)]
     assert charts.lines({"loss": curve, "eval_loss": curve[:1]}, "step", "loss").count("<circle") == 11
     assert charts.lines({"loss": []}, "step", "loss") == ""

@@ -28,7 +28,7 @@ def browsed(file: Path) -> str:
     return done.stdout
 
 
-def test_the_page_is_one_file_that_asks_no_host_for_anything() -> None:
+def test_the_page_is_one_file_without_network() -> None:
     text = html()
     assert "default-src 'none'" in text
     assert not re.search(r"""(?:src|href|url|import|from)\s*[=(]?\s*["'`]?\s*(?:https?:)?//""", text, re.IGNORECASE)
@@ -43,7 +43,7 @@ def test_the_policy_allows_the_pages_own_script_alone() -> None:
     assert not re.search(r"\son\w+=", text)
 
 
-def test_texts_travel_as_data_and_come_back_as_they_were() -> None:
+def test_texts_are_data_and_come_back_unchanged() -> None:
     lines = "\n".join([*NASTY, "</script><script>alert(1)</script>", "<!--<script>", "\u2028\x00"])
     rows = [Prediction(f"{n} {lines}", lines, lines, lines, False, 5, 9.5, 3) for n in range(40)]
     plain = html()

@@ -1,4 +1,4 @@
-"""The model card: a head that hubs read, figures of this run alone, and code that writes what the project writes."""
+"""The model card: metadata that hubs read, values of this run only, and code that generates the project's text."""
 
 import re
 import shutil

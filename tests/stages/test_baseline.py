@@ -1,4 +1,4 @@
-"""The nearest title is the nearest, ties go to the first row, and its description is handed out as it is."""
+"""The nearest-neighbour baseline: the most similar title, the first of equal ones, with its unchanged description."""
 
 import json
 import math

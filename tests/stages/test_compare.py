@@ -1,4 +1,4 @@
-"""Intervals cover what they promise, chance is called chance, a tie a tie, and slices hold every row once."""
+"""Significance: intervals have their coverage, chance is a tie, and slices contain every row once."""
 
 import itertools
 import json
@@ -107,7 +107,7 @@ TIE = Difference(1.0, 1.2, 0.2, -0.3, 0.7, 0.41, 0.75)
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "expected", "said"),
+    ("name", "one", "expected", "expected_start"),
     [
         (
             "bleu",
@@ -129,13 +129,13 @@ TIE = Difference(1.0, 1.2, 0.2, -0.3, 0.7, 0.41, 0.75)
         ("bleu", Difference(1, 2, 1, -0.1, 2, 0.01, 1), "tie", "BLEU: base 1.00"),  # zero lies in the interval
     ],
 )
-def test_a_difference_as_a_sentence(name: str, one: Difference, expected: str, said: str) -> None:
+def test_a_difference_as_a_sentence(name: str, one: Difference, expected: str, expected_start: str) -> None:
     assert outcome(name, one) == expected
-    assert sentence(name, one, "base", "tuned").startswith(said)
+    assert sentence(name, one, "base", "tuned").startswith(expected_start)
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "expected_start"),
     [
         (
             dict.fromkeys(GRADES, TIE),
@@ -149,8 +149,8 @@ def test_a_difference_as_a_sentence(name: str, one: Difference, expected: str, s
         ({"bleu": UP}, "On 40 titles, tuned against base: better by BLEU."),
     ],
 )
-def test_the_verdict_names_its_scores(found: dict[str, Difference], said: str) -> None:
-    assert verdict(found, "base", "tuned", 40).startswith(said)
+def test_the_verdict_names_its_scores(found: dict[str, Difference], expected_start: str) -> None:
+    assert verdict(found, "base", "tuned", 40).startswith(expected_start)
 
 
 @pytest.mark.parametrize("values", [[5.0], [1, 1, 1, 1], [1, 2], list(range(101)), [1] * 90 + [2, 3, 4]])

@@ -1,4 +1,4 @@
-"""The stage evaluate: texts and likelihoods are kept, go on after a kill, and are scored without the model."""
+"""The stage evaluate: texts and likelihoods are cached, resume after a kill, and are scored without the model."""
 
 import json
 import math
@@ -156,7 +156,7 @@ def test_a_model_with_nan_logits_leaves_no_scores(room: Path, monkeypatch: Any) 
         evaluate.run("base", p)
     assert not paths.scores("base").exists()
     monkeypatch.setattr(loading, "load_dense", load)
-    evaluate.run("base", p)  # nothing of the broken one was kept
+    evaluate.run("base", p)  # nothing of the broken model was cached
     assert all(row.tokens for row in predictions.read(paths.predictions("base")))
 
 

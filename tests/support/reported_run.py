@@ -62,11 +62,11 @@ SCORES = {
     "unconfirmed_numbers": 0.0625,
 }
 OF_A_MODEL = ("nll", "stopped")
-SAID = {"signatures": ["BLEU|tok:13a"], "decoding": ["max_new_tokens:450"], "scored": ["the 4bit weights"]}
+SETTINGS = {"signatures": ["BLEU|tok:13a"], "decoding": ["max_new_tokens:450"], "scored": ["the 4bit weights"]}
 
 
 def scores(**values: float) -> dict[str, Any]:
-    return SCORES | SAID | {"rows": 40} | values
+    return SCORES | SETTINGS | {"rows": 40} | values
 
 
 BASE, TUNED = scores(), scores(bleu=1.3811, rouge2=1.1, stopped=0.9, texts_with_unsupported_numbers=0.45)
