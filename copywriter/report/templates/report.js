@@ -29,8 +29,10 @@
     return made;
   };
   // Words, and what is between them; in scripts without spaces every letter with its marks is a word.
-  const unspaced = ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"].map((name) => `\\p{sc=${name}}`).join("");
-  const piece = new RegExp(`[${unspaced}]\\p{M}*|(?:(?![${unspaced}])[\\p{L}\\p{N}\\p{M}])+(?:[.,]\\d+)*|[^\\p{L}\\p{N}\\p{M}]+`, "gu");
+  const scripts = ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"];
+  const unspaced = `[${scripts.map((name) => `\\p{sc=${name}}`).join("")}]`;
+  const word = `(?:(?!${unspaced})[\\p{L}\\p{N}\\p{M}])+(?:[.,]\\d+)*`;
+  const piece = new RegExp(`${unspaced}\\p{M}*|${word}|[^\\p{L}\\p{N}\\p{M}]+`, "gu");
   const pieces = (text) => text.match(piece) ?? [];
   const isWord = (piece) => /^[\p{L}\p{N}]/u.test(piece);
   const numbers = (text) => new Set((text.match(/\d+(?:[.,]\d+)*/g) ?? []).map((one) => one.replaceAll(",", "")));
@@ -82,10 +84,12 @@
   const article = (row) => {
     const made = element("article"), sides = element("div", "sides");
     made.append(element("h3", "", row.title));
-    made.append(element("p", "", `question: ${row.question} · similarity to a training title: ${row.similarity.toFixed(2)}`));
+    const similarity = `similarity to a training title: ${row.similarity.toFixed(2)}`;
+    made.append(element("p", "", `question: ${row.question} · ${similarity}`));
     sides.append(side("catalogue", "", element("div", "text", row.reference)));
     for (const number of [BASE, TUNED, NEAREST]) {
-      const note = ` · ROUGE-L ${row.rougeL[number].toFixed(1)}` + (number === NEAREST ? `, from “${row.nearest_title}”` : "");
+      const source = number === NEAREST ? `, from “${row.nearest_title}”` : "";
+      const note = ` · ROUGE-L ${row.rougeL[number].toFixed(1)}${source}`;
       const text = marked(row.written[number], row.reference, row.title);
       sides.append(side(SIDES[number], note, text, !row.stopped[number]));
     }
