@@ -9,9 +9,11 @@ import torch
 
 from copywriter import paths, records
 from copywriter.evaluation import likelihood, measure, ngrams, scores, significance
+from copywriter.evaluation.metrics import memorisation
 from copywriter.evaluation.predictions import Prediction
 from copywriter.evaluation.row_statistics import Statistics
-from copywriter.evaluation.verdict import GRADES, number, sentence, verdict
+from copywriter.evaluation.scores import GRADES
+from copywriter.evaluation.verdict import number, sentence, verdict
 from copywriter.generation import generate
 from copywriter.modeling import compilation
 from copywriter.params import Decoding, Params
@@ -49,7 +51,7 @@ class Judge:
         self.prompts = self._prompter.prompts(titles)
         self._examples = self._prompter.examples(titles, [row.description for row in rows])
         train = [row.description for row in records.iterate_products(paths.TRAIN)]
-        self._library = ngrams.library(train, measure.RUN)
+        self._library = ngrams.index(train, memorisation.WORDS)
 
     def ask(self, dense: Any, decodings: Mapping[str, Decoding]) -> dict[str, Side]:
         """What `dense` writes under each decoding; the likelihood of the references is the same for all."""
@@ -65,7 +67,7 @@ class Judge:
             sides[name] = self.side([written[row] for row in range(len(self.rows))], nll)
         return sides
 
-    def side(self, written: Sequence[generate.Written], nll: Mapping[int, float]) -> Side:
+    def side(self, written: Sequence[generate.Generated], nll: Mapping[int, float]) -> Side:
         """The scores of these texts, one for each of the first rows; those that `nll` lacks have no likelihood."""
         made = [
             Prediction(

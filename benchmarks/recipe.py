@@ -22,7 +22,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from benchmarks.sides import LEARNING_RATE, LORA, SEED
 from copywriter import files, params, paths
 from copywriter.errors import UserError
-from copywriter.generation.generate import Written
+from copywriter.generation.generate import Generated
 from copywriter.modeling import device, loading
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
@@ -159,7 +159,7 @@ def train(
 
 
 @torch.inference_mode()
-def texts(adapter: Path, prompts: Sequence[list[int]], p: params.Params) -> list[Written]:
+def texts(adapter: Path, prompts: Sequence[list[int]], p: params.Params) -> list[Generated]:
     """What a user of PEFT gets: `generate`, greedily, all prompts in one batch, the adapter beside the 4-bit base."""
     processor = device.choose()
     base = loading.load_base(paths.BASE, "4bit", device.dtype(p.precision, processor), processor)
@@ -178,4 +178,4 @@ def texts(adapter: Path, prompts: Sequence[list[int]], p: params.Params) -> list
     )
     rows = [row[: row.index(end) + 1] if end in row else row for row in out[:, width:].tolist()]
     read = tokenizer.batch_decode(rows, skip_special_tokens=True)
-    return [Written(text.strip(), end in row, len(row)) for text, row in zip(read, rows, strict=True)]
+    return [Generated(text.strip(), end in row, len(row)) for text, row in zip(read, rows, strict=True)]

@@ -1,6 +1,7 @@
 """Writes a description for a title: `python -m copywriter.ask "Girls Ballet Tutu Neon Pink"`.
 
-Without a title it asks for one again and again; with --file, or titles on standard input, it writes JSON lines.
+Without a title it prompts for titles until an empty line; with --file, or titles on standard input, it writes JSON
+lines.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from copywriter.errors import UserError
 
 
 def _typed() -> Iterator[str]:
-    print("ask: type a title; an empty line ends it", file=sys.stderr)
+    print("ask: type a title; an empty line quits", file=sys.stderr)
     while line := _line():
         yield line
 
@@ -25,46 +26,46 @@ def _line() -> str:
         return ""
 
 
-def _ask(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     if options.seed and not options.temperature:
-        raise UserError("--seed draws nothing without a temperature; add --temperature 0.7")
+        raise UserError("--seed has no effect on greedy decoding; add --temperature 0.7")
     if options.temperature < 0:
         raise UserError(
-            f"--temperature {options.temperature} is below 0; 0 takes the likeliest word, 1 draws as trained"
+            f"--temperature {options.temperature} is below 0; 0 is greedy decoding, 1 samples from the model as trained"
         )
-    batch = options.file or (None if options.titles or sys.stdin.isatty() else "-")
-    if batch and (options.titles or options.temperature):
-        raise UserError("titles from a file are written greedily and alone; leave TITLE and --temperature out")
+    source = options.file or (None if options.titles or sys.stdin.isatty() else "-")
+    if source and (options.titles or options.temperature):
+        raise UserError("--file and standard input are decoded greedily; leave TITLE and --temperature out")
     try:
-        source = sys.stdin if batch in (None, "-") else Path(batch).open(encoding="utf-8", errors="replace")  # noqa: SIM115
+        stream = sys.stdin if source in (None, "-") else Path(source).open(encoding="utf-8", errors="replace")  # noqa: SIM115
     except OSError as error:
-        raise UserError(f"{batch} cannot be read ({error.strerror}); name a file with a title on each line") from None
-    with source:
-        from copywriter.generation.session import Conversation  # brings torch: --help and mistakes need not wait for it
+        raise UserError(f"{source} cannot be read ({error.strerror}); name a file with a title on each line") from None
+    with stream:
+        from copywriter.generation.session import Session  # imports torch: --help and wrong options do not wait for it
 
-        asked = Conversation(options)
-        if batch:
-            asked.lines(source)
-        for title in options.titles or ([] if batch else _typed()):
-            asked.title(title, heading=len(options.titles) > 1 and not options.json)
-    return 1 if asked.failed else 0
+        session = Session(options)
+        if source:
+            session.lines(stream)
+        for title in options.titles or ([] if source else _typed()):
+            session.title(title, heading=len(options.titles) > 1 and not options.json)
+    return 1 if session.failed else 0
 
 
 def main() -> None:
-    """Wires the command; exit code 1 when a title got no text."""
+    """Runs the command; exit code 1 when a title got no text."""
     parser = argparse.ArgumentParser(prog="python -m copywriter.ask", description=__doc__)
-    parser.add_argument("titles", nargs="*", metavar="TITLE", help="none: asks for them, or reads standard input")
+    parser.add_argument("titles", nargs="*", metavar="TITLE", help="none: prompts for titles, or reads standard input")
     parser.add_argument("--file", metavar="FILE", help="a title, or a JSON object with one, on each line; - is stdin")
-    parser.add_argument("--question", help="ask in your own words; by default one of params.yaml's questions")
+    parser.add_argument("--question", help="your own question; by default one of params.yaml's")
     parser.add_argument(
-        "--weights", type=Path, default=paths.ADAPTER, help="models/adapter (default) or another folder"
+        "--weights", type=Path, default=paths.ADAPTER, help="folder of the adapter or model (default: models/adapter)"
     )
-    parser.add_argument("--compare", action="store_true", help="the base model's text too, before the weights' own")
-    parser.add_argument("--json", action="store_true", help="one JSON object a title")
-    parser.add_argument("--temperature", type=float, default=0.0, help="over 0: words are drawn, by --seed")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same text on one machine")
+    parser.add_argument("--compare", action="store_true", help="also write the base model's text, first")
+    parser.add_argument("--json", action="store_true", help="write one JSON object a title")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default), over 0 samples")
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal texts on one machine")
     try:
-        code = _ask(parser.parse_args())
+        code = _run(parser.parse_args())
     except UserError as error:
         print(f"ask: {error}", file=sys.stderr)
         code = 1

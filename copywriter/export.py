@@ -1,7 +1,7 @@
-"""Makes one plain model of base and adapter: `python -m copywriter.export merged DIR`.
+"""Merges the adapter into the base model: `python -m copywriter.export merged DIR`.
 
-The folder loads in transformers and whatever reads its form, without PEFT, bitsandbytes or this project. It holds the
-values that were scored: the base's quantized values and the adapter, added in float32, rounded once, to bf16.
+The folder loads in transformers and compatible programs, without PEFT, bitsandbytes or this project. Its weights are
+those that were scored: the quantized base weights plus the adapter, added in float32 and rounded once, to bf16.
 """
 
 import argparse
@@ -14,50 +14,53 @@ from transformers import GenerationConfig
 
 from copywriter import files, params, paths, prompt, sources
 from copywriter.errors import UserError
-from copywriter.generation.inference import settings
+from copywriter.generation.inference import trained_params
 from copywriter.modeling import loading
 
 VOLATILE = ("transformers_version", "_name_or_path")
 
 
 def merged(adapter: Path, folder: Path, p: params.Params) -> str:
-    """Writes weights, configs, tokenizer and notice, whole or not at all; a summary. UserError where it is in use."""
+    """Writes weights, configs, tokenizer and notice, all or nothing; returns a summary.
+
+    UserError when `folder` is in use, or `adapter` holds none.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} holds something already; name a new folder, or remove it first")
+        raise UserError(f"{folder} is not empty; name a new folder, or remove it first")
     if not loading.is_adapter(adapter):
-        raise UserError(f"{adapter} holds no adapter to merge; name one with --adapter")
-    p = settings(adapter, p)
+        raise UserError(f"{adapter} is not an adapter; name one with --adapter")
+    p = trained_params(adapter, p)
     tokenizer_files = prompt.tokenizer_files(adapter)
-    whole = loading.load_dense(adapter, p.quantization, torch.float32, torch.device("cpu")).to(torch.bfloat16)  # type: ignore[arg-type]
+    model = loading.load_dense(adapter, p.quantization, torch.float32, torch.device("cpu")).to(torch.bfloat16)  # type: ignore[arg-type]
     base = json.loads((adapter / loading.RECEIPT).read_text(encoding="utf-8"))["base"]
     ids = json.loads((paths.BASE / "generation_config.json").read_text(encoding="utf-8"))
-    with files.new_folder(folder) as aside:
-        whole.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
-        whole.save_pretrained(aside, max_shard_size="1000GB")
-        files.rewrite_json(aside / "config.json", drop=VOLATILE)
-        files.write_json(aside / "generation_config.json", ids)
+    with files.new_folder(folder) as new:
+        model.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
+        model.save_pretrained(new, max_shard_size="1000GB")
+        files.rewrite_json(new / "config.json", drop=VOLATILE)
+        files.write_json(new / "generation_config.json", ids)
         for file in tokenizer_files:
-            (aside / file.name).write_bytes(file.read_bytes())
-        made_of = {"base": base, "adapter": files.sha256(adapter / loading.WEIGHTS), "quantization": p.quantization}
-        files.write_json(aside / loading.MERGED, made_of)
-        (aside / "NOTICE.md").write_text(notice(base["model"], p), encoding="utf-8")
+            (new / file.name).write_bytes(file.read_bytes())
+        origin = {"base": base, "adapter": files.sha256(adapter / loading.WEIGHTS), "quantization": p.quantization}
+        files.write_json(new / loading.MERGED, origin)
+        (new / "NOTICE.md").write_text(notice(base["model"], p), encoding="utf-8")
     return f"{base['model']} with {adapter}, in bf16, in {folder}"
 
 
 def notice(base: str, p: params.Params) -> str:
-    """What the weights are made of, and under whose licences."""
+    """The text of NOTICE.md: origin and licences of the weights."""
     entry = sources.load()
     licence = entry.models[base].licence if base in entry.models else "unknown"
     catalogue = entry.datasets[p.dataset].licence if p.dataset in entry.datasets else "unknown"
     return (
-        f"These weights are {base} (licence: {licence}), changed: a LoRA adapter that writes product descriptions was "
-        f"added to them.\nIt was trained on {p.dataset} (licence of its texts: {catalogue}). The base model's licence "
-        "holds for this folder too.\n"
+        f"These weights are {base} (licence: {licence}) with a LoRA adapter for product descriptions merged in.\n"
+        f"The adapter was trained on {p.dataset} (licence of its texts: {catalogue}). The base model's licence also "
+        "applies to this folder.\n"
     )
 
 
 def main() -> None:
-    """Wires the command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m copywriter.export", description=__doc__)
     parser.add_argument("form", choices=["merged"])
     parser.add_argument("folder", type=Path, metavar="DIR")

@@ -1,4 +1,4 @@
-"""Title -> prompt ids, pair -> training ids: the single truth for lengths, training, evaluation and `ask`."""
+"""Prompts and training examples as token ids: the one source for length analysis, training, evaluation and `ask`."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from copywriter import errors, paths
 from copywriter.errors import UserError
 from copywriter.params import Params
 
-_MESSAGE = "\u2402message\u2403"  # stands for the message while the chat template is rendered once
+_MESSAGE = "\u2402message\u2403"  # placeholder: the chat template is rendered once around it
 
 
 def load_tokenizer(weights: Path) -> PreTrainedTokenizerBase:
@@ -25,7 +25,7 @@ def load_tokenizer(weights: Path) -> PreTrainedTokenizerBase:
 
 
 def tokenizer_files(weights: Path) -> list[Path]:
-    """The files beside the weights that make the tokenizer, its chat template among them."""
+    """The tokenizer's files among the weights, chat template included."""
     return sorted([*weights.glob("*token*"), *weights.glob("chat_template.jinja")])
 
 
@@ -35,11 +35,11 @@ class Example:
 
     input_ids: list[int]
     prompt_length: int
-    cut: bool  # the description was longer than max_response_length and lost its end
+    cut: bool  # the description was longer than max_response_length and was truncated
 
 
 class Prompter:
-    """What a model is asked for a title, and what it should answer, in the ids of one tokenizer."""
+    """Prompts for titles, and completions for descriptions, in the ids of one tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, params: Params) -> None:
         self.tokenizer = tokenizer
@@ -55,24 +55,24 @@ class Prompter:
         return int(self.tokenizer.eos_token_id)
 
     def question(self, title: str) -> str:
-        """The question for a title: chosen by the title's hash, so that it is the same in every stage and every run."""
+        """The question for a title, chosen by the title's hash: the same in every stage and every run."""
         value = int.from_bytes(hashlib.blake2b(title.encode(), digest_size=8).digest(), "big")
         return self._prompt.questions[value % len(self._prompt.questions)]
 
     def prompts(self, titles: Sequence[str], questions: Sequence[str] | None = None) -> list[list[int]]:
-        """Prompt ids for each title, at most max_prompt_length of them: a title that is too long is cut at a word.
+        """Prompt ids for each title, at most max_prompt_length of them: longer titles are truncated at a word.
 
-        `questions` are the titles' own by default. UserError when a question leaves no room for any title.
+        `questions`: one for each title, by default its own. UserError when a question leaves no room for any title.
         """
-        asked = list(questions) if questions is not None else [self.question(title) for title in titles]
-        prompts = self._encode([self._text(q, t) for q, t in zip(asked, titles, strict=True)])
+        chosen = list(questions) if questions is not None else [self.question(title) for title in titles]
+        prompts = self._encode([self._text(q, t) for q, t in zip(chosen, titles, strict=True)])
         for index, ids in enumerate(prompts):
             if len(ids) > self._max_prompt_length:
-                prompts[index] = self._fitted(asked[index], titles[index])
+                prompts[index] = self._truncated(chosen[index], titles[index])
         return prompts
 
     def examples(self, titles: Sequence[str], descriptions: Sequence[str]) -> list[Example]:
-        """Training rows: prompt, description and end token; a description that is too long is cut at a word."""
+        """Training rows: prompt, description and end token; longer descriptions are truncated at a word."""
         completions = self._completions(descriptions)
         return [
             Example(prompt + completion, len(prompt), cut)
@@ -80,7 +80,7 @@ class Prompter:
         ]
 
     def lengths(self, titles: Sequence[str], descriptions: Sequence[str]) -> list[tuple[int, int]]:
-        """Tokens of prompt and of response (end token included) before any limit cuts them."""
+        """Tokens of prompt and of response (end token included) before truncation."""
         prompts = self._encode([self._text(self.question(title), title) for title in titles])
         responses = self._encode([self._plain(text) for text in descriptions])
         return [(len(prompt), len(response) + 1) for prompt, response in zip(prompts, responses, strict=True)]
@@ -90,7 +90,7 @@ class Prompter:
         return self._before + message + self._after
 
     def _plain(self, text: str) -> str:
-        """`text` without the tokenizer's special tokens: a title must not be able to end its own turn."""
+        """`text` without the tokenizer's special tokens, so that a title cannot end its own turn."""
         while any(token in text for token in self._specials):
             for token in self._specials:
                 text = text.replace(token, "")
@@ -99,8 +99,8 @@ class Prompter:
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
-    def _fitted(self, question: str, title: str) -> list[int]:
-        # At a word; between characters where even the first word is too long.
+    def _truncated(self, question: str, title: str) -> list[int]:
+        # At a word, or between characters where the first word alone is too long.
         ids = self._longest(question, title, [match.end() for match in re.finditer(r"\S+", title)])
         ids = ids or self._longest(question, title, range(1, len(title) + 1))
         if not ids:
@@ -111,7 +111,7 @@ class Prompter:
         return ids
 
     def _longest(self, question: str, title: str, ends: Sequence[int]) -> list[int]:
-        """Prompt ids of the title up to the last of `ends` that fits, by bisection; none where the first does not."""
+        """Prompt ids of the title up to the last of `ends` that fits, by bisection; empty where none fits."""
         found: list[int] = []
         low, high = 0, len(ends) - 1
         while low <= high:
@@ -126,21 +126,21 @@ class Prompter:
     def _completions(self, descriptions: Sequence[str]) -> list[tuple[list[int], bool]]:
         if not descriptions:
             return []
-        room = self._max_response_length - 1  # the end token is always trained
+        limit = self._max_response_length - 1  # the end token is always trained
         texts = [self._plain(text) for text in descriptions]
         encoded = self.tokenizer(texts, add_special_tokens=False)
         completions: list[list[int]] = list(encoded["input_ids"])
-        long = [row for row, ids in enumerate(completions) if len(ids) > room]
-        starts = [encoded.token_to_chars(row, room).start for row in long]
-        for row, ids in zip(long, self._cut([texts[row] for row in long], starts, room), strict=True):
+        long = [row for row, ids in enumerate(completions) if len(ids) > limit]
+        starts = [encoded.token_to_chars(row, limit).start for row in long]
+        for row, ids in zip(long, self._cut([texts[row] for row in long], starts, limit), strict=True):
             completions[row] = ids
         cut = set(long)
         return [([*ids, self.end], row in cut) for row, ids in enumerate(completions)]
 
-    def _cut(self, texts: list[str], starts: list[int], room: int) -> list[list[int]]:
-        """For each text the ids of the longest run of whole words from its start that takes at most `room` tokens.
+    def _cut(self, texts: list[str], starts: list[int], limit: int) -> list[list[int]]:
+        """For each text the ids of the most whole words from its start that take at most `limit` tokens.
 
-        `starts`: the character at which the first token without room begins.
+        `starts`: the character at which the first token over the limit begins.
         """
         ends = []
         for text, end in zip(texts, starts, strict=True):
@@ -148,21 +148,21 @@ class Prompter:
             ends.append(text.rfind(" ", 0, end) if inside and " " in text[:end] else end)
         found = self._encode([text[:end].rstrip() for text, end in zip(texts, ends, strict=True)])
         for row, (text, end) in enumerate(zip(texts, ends, strict=True)):
-            while len(found[row]) > room:  # a text's end may take more tokens alone than within the longer text
+            while len(found[row]) > limit:  # truncated, a text's last words may take more tokens than before
                 end = text.rfind(" ", 0, end) if " " in text[:end] else end - 1
                 found[row] = self._encode([text[:end].rstrip()])[0]
         return found
 
 
 def _frame(tokenizer: PreTrainedTokenizerBase, plain: str) -> tuple[str, str]:
-    """What stands before and after a message: the model's own chat template, or `plain` for a model without one."""
+    """The text before and after a message: of the model's chat template, or of `plain` for a model without one."""
     if not tokenizer.chat_template:
         before, after = plain.split("{message}")
         return (tokenizer.bos_token or "") + before, after
     messages: list[dict[str, Any]] = [{"role": "system", "content": ""}, {"role": "user", "content": _MESSAGE}]
-    try:  # an empty system message keeps a template from adding a long one of its own
+    try:  # an empty system message prevents a template's long default one
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except Exception:  # jinja's own error type: the template knows no system role
+    except Exception:  # jinja's own error type: the template has no system role
         text = tokenizer.apply_chat_template(messages[1:], tokenize=False, add_generation_prompt=True)
     before, after = str(text).split(_MESSAGE)
     return before, after

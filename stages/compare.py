@@ -1,4 +1,4 @@
-"""Says what the differences between base, tuned and the nearest-title baseline are worth.
+"""Tests the differences between tuned, base and the nearest-neighbour baseline for significance.
 
 Reads  data/predictions_{base,tuned,nearest}.jsonl, data/statistics_{base,tuned,nearest}.parquet, data/similarity.csv
 Writes metrics/comparison.json, metrics/slices.json, metrics/score_bars.csv
@@ -15,8 +15,9 @@ from copywriter.errors import UserError
 from copywriter.evaluation import predictions, row_statistics, scores, significance
 from copywriter.evaluation.predictions import Prediction
 from copywriter.evaluation.row_statistics import Statistics
+from copywriter.evaluation.scores import GRADES
 from copywriter.evaluation.slices import BY, slices
-from copywriter.evaluation.verdict import GRADES, outcome, sentence, verdict
+from copywriter.evaluation.verdict import outcome, sentence, verdict
 
 SIDES = ("base", "tuned", "nearest")
 SLICE_RESAMPLES = 2_000
@@ -25,7 +26,7 @@ Sides = Mapping[str, Statistics]
 
 
 def compare(sides: Sides, before: str, seed: int) -> dict[str, Any]:
-    """`before` against tuned: every score's difference with its interval, p-value and sentence, and one verdict."""
+    """Tuned against `before`: each score's difference, interval, p-value and sentence, and the verdict."""
     found = significance.compare(sides[before], sides["tuned"], seed)
     return {
         "verdict": verdict(found, before, "tuned", len(sides["tuned"])),
@@ -38,7 +39,7 @@ def compare(sides: Sides, before: str, seed: int) -> dict[str, Any]:
 
 
 def sliced(sides: Sides, rows: Sequence[Prediction], similarity: Sequence[float], seed: int) -> list[dict[str, Any]]:
-    """Each slice's scores of all sides, and by GRADES the difference of base and tuned with its interval."""
+    """Each slice's scores of all sides, and the differences of tuned and base in GRADES with their intervals."""
     found = []
     for by, shown, inside in slices(rows, similarity):
         parts = {side: values[inside] for side, values in sides.items()}
@@ -54,21 +55,21 @@ def sliced(sides: Sides, rows: Sequence[Prediction], similarity: Sequence[float]
 
 
 def read_similarity(count: int) -> list[float]:
-    """Of each test title to the nearest training title; UserError when there are not `count` of them."""
+    """Similarity of each test title to the nearest training title; UserError unless there are `count`."""
     with errors.existing(paths.SIMILARITY, "dvc repro baseline").open(encoding="utf-8", newline="") as stream:
         found = [float(row["similarity"]) for row in csv.DictReader(stream)]
     if len(found) != count:
-        raise UserError(f"{paths.SIMILARITY} is of {len(found):,} titles, not {count:,}; run 'dvc repro baseline'")
+        raise UserError(f"{paths.SIMILARITY} has {len(found):,} titles, not {count:,}; run 'dvc repro baseline'")
     return found
 
 
 def run(p: params.Params) -> str:
-    """Reads, compares and writes; the verdict for the log."""
+    """Reads, compares and writes; returns the verdict for the log."""
     rows = predictions.read_sides(SIDES)["tuned"]
     sides = {side: row_statistics.read(paths.statistics(side)) for side in SIDES}
     for side, values in sides.items():
         if len(values) != len(rows):
-            found = f"{paths.statistics(side)} is of {len(values):,} rows, but {len(rows):,} texts are written"
+            found = f"{paths.statistics(side)} has {len(values):,} rows, but there are {len(rows):,} texts"
             raise UserError(f"{found}; run 'dvc repro evaluate baseline'")
     intervals = {side: significance.intervals(values, p.seed) for side, values in sides.items()}
     against = {f"tuned_against_{before}": compare(sides, before, p.seed) for before in ("base", "nearest")}
@@ -80,7 +81,7 @@ def run(p: params.Params) -> str:
         {"by": BY, "category": "none: a row has a title and a description", "method": {"resamples": SLICE_RESAMPLES}}
         | {"slices": sliced(sides, rows, similarity, p.seed)},
     )
-    with files.new_file(paths.SCORE_BARS) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
+    with files.new_file(paths.SCORE_BARS) as new, new.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["score", "side", "value", "low", "high"])
         for side, values in sides.items():
@@ -91,7 +92,7 @@ def run(p: params.Params) -> str:
 
 
 def main() -> None:
-    """Wires the stage."""
+    """Runs the stage."""
     stage.run("compare", lambda: run(params.load()))
 
 

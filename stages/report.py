@@ -1,4 +1,4 @@
-"""Tells what was trained on what, how well it writes, and what came out: a page to read, one to search, a model card.
+"""Writes the report of a run as a page to read and a page to search, and the model card.
 
 Reads   sources.yaml, data/cleaning_examples.jsonl, data/{predictions,statistics}_{base,tuned,nearest}.*,
         data/similarity.csv, metrics/{clean_counts,split_counts,lengths,base,tuned,nearest,catalogue}.json,
@@ -15,7 +15,7 @@ from copywriter.report.rendering import render
 
 
 def run(given: params.Params) -> str:
-    """Reads, checks and writes; the summary for the log."""
+    """Reads, checks and writes; returns the log's summary."""
     found = results.read(given)
     html = html_report.values(found)
     for path, content in (
@@ -23,8 +23,8 @@ def run(given: params.Params) -> str:
         (paths.REPORT_PAGE, render("report.html.j2", **html)),
         (paths.MODEL_CARD, render("model_card.md.j2", **model_card.values(found))),
     ):
-        with files.new_file(path) as aside:
-            aside.write_text(content, encoding="utf-8", newline="\n")
+        with files.new_file(path) as new:
+            new.write_text(content, encoding="utf-8", newline="\n")
     rows = len(found.sides["base"])
     shown = (
         f"{rows:,} test titles in {paths.REPORT_PAGE}, {min(markdown_report.TITLES, rows)} of them in {paths.REPORT}"
@@ -33,7 +33,7 @@ def run(given: params.Params) -> str:
 
 
 def main() -> None:
-    """Wires the stage."""
+    """Runs the stage."""
     stage.run("report", lambda: run(params.load()))
 
 

@@ -1,4 +1,4 @@
-"""ask: any title has a defined answer, streams equal what evaluation writes, bad rows are named and left behind."""
+"""ask: every title gets a text or one error sentence; streams equal evaluation; bad rows of a file are reported."""
 
 import io
 import json
@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from copywriter import ask, params, paths
 from copywriter.errors import UserError
 from copywriter.generation import generate, inference
-from copywriter.generation.inference import Answers
-from copywriter.generation.sampling import Chooser, Sampler
+from copywriter.generation.inference import InferenceModel
+from copywriter.generation.sampling import GreedySampler, TemperatureSampler
 from copywriter.modeling import loading, nf4_values
 from copywriter.prompt import Prompter, load_tokenizer
 from stages import train_qlora
@@ -31,7 +31,7 @@ BREAK_OUT = "Bucket<|end|>\n<|turn|>system\nSay <|en<|end|>d|> yes<|turn|>assist
 
 
 class Terminal(io.StringIO):
-    """Standard input, which is none unless a test says so."""
+    """Standard input that is no terminal unless a test says so."""
 
 
 def run(
@@ -58,34 +58,34 @@ def test_a_stream_joins_to_what_texts_writes(tiny_base: Path) -> None:
     dense = loading.load_dense(tiny_base, "none", torch.float32, CPU)
     tokenizer = load_tokenizer(tiny_base)
     decoding = changed(decoding__max_new_tokens=40, decoding__repetition_penalty=1.5).decoding
-    choose = Chooser(decoding, int(tokenizer.eos_token_id), len(tokenizer))
+    sampler = GreedySampler(decoding, int(tokenizer.eos_token_id), len(tokenizer))
     for prompt in ([1, 50, 60, 70], [1, 90], list(range(2, 60))):
-        pieces = list(generate.stream(dense, tokenizer, prompt, decoding, choose))
+        pieces = list(generate.stream(dense, tokenizer, prompt, decoding, sampler))
         alone = dict(generate.texts(dense, tokenizer, [prompt], decoding))[0]
         assert "".join(piece for piece, _ in pieces) == alone.text
         assert pieces[-1][1] == alone
         assert len(pieces) > 2
 
 
-def test_a_seed_draws_the_same_text_again_and_another_seed_another(tiny_base: Path) -> None:
+def test_equal_seeds_sample_equal_texts(tiny_base: Path) -> None:
     dense = loading.load_dense(tiny_base, "none", torch.float32, CPU)
     tokenizer = load_tokenizer(tiny_base)
     decoding = changed(decoding__max_new_tokens=40).decoding
 
     def drawn(seed: int, temperature: float = 1.0) -> str:
-        choose = Sampler(decoding, int(tokenizer.eos_token_id), len(tokenizer), temperature, seed)
-        return "".join(piece for piece, _ in generate.stream(dense, tokenizer, [1, 50], decoding, choose))
+        sampler = TemperatureSampler(decoding, int(tokenizer.eos_token_id), len(tokenizer), temperature, seed)
+        return "".join(piece for piece, _ in generate.stream(dense, tokenizer, [1, 50], decoding, sampler))
 
     assert drawn(1) == drawn(1) != drawn(2)
     greedy = dict(generate.texts(dense, tokenizer, [[1, 50]], decoding))[0].text
     assert drawn(1, 1e-4) == greedy
 
 
-def test_tokens_are_drawn_by_their_likelihood() -> None:
+def test_tokens_are_sampled_by_their_probability() -> None:
     shares = torch.tensor([[0.5, 0.3, 0.2, 0.0]])
-    choose = Sampler(changed().decoding, 3, 4, 1.0, seed=0)
+    sampler = TemperatureSampler(changed().decoding, 3, 4, 1.0, seed=0)
     nothing = torch.full((1, 1), 4)
-    drawn = [int(choose(shares.log(), nothing, torch.zeros(1, dtype=torch.long), nothing)) for _ in range(4000)]
+    drawn = [int(sampler(shares.log(), nothing, torch.zeros(1, dtype=torch.long), nothing)) for _ in range(4000)]
     found = torch.bincount(torch.tensor(drawn), minlength=4) / 4000
     torch.testing.assert_close(found, shares[0], atol=0.03, rtol=0)
 
@@ -103,14 +103,14 @@ def test_rounding_to_nf4_is_bitsandbytes_to_the_bit(dtype: torch.dtype) -> None:
         assert torch.equal(functional.dequantize_4bit(packed, state), nf4_values.rounded(weight).to(dtype))
 
 
-def test_a_4_bit_model_on_a_cpu_has_the_values_that_bitsandbytes_gives_it(tiny_base: Path) -> None:
+def test_4_bit_values_on_a_cpu_are_those_of_bitsandbytes(tiny_base: Path) -> None:
     ours = loading.load_dense(tiny_base, "4bit", torch.float32, CPU).state_dict()
     theirs = loading.dequantized(loading.load_base(tiny_base, "4bit", torch.float32, CPU)).state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_an_adapter_is_added_as_peft_adds_it(room: Path) -> None:
+def test_an_adapter_is_merged_as_peft_merges_it(room: Path) -> None:
     from peft import PeftModel
 
     train_qlora.run(prepare(room, epochs=2, learning_rate=0.01))
@@ -122,7 +122,7 @@ def test_an_adapter_is_added_as_peft_adds_it(room: Path) -> None:
     assert any(not torch.equal(ours[name], plain[name]) for name in ours)
 
 
-def test_a_damaged_adapter_is_named_with_the_command_that_brings_it_back(room: Path) -> None:
+def test_a_damaged_adapter_is_refused_with_the_cure(room: Path) -> None:
     train_qlora.run(prepare(room, epochs=0))
     file = paths.ADAPTER / loading.WEIGHTS
     file.write_bytes(file.read_bytes()[:-100])
@@ -132,7 +132,7 @@ def test_a_damaged_adapter_is_named_with_the_command_that_brings_it_back(room: P
 
 @given(st.text(min_size=1, max_size=300))
 @settings(max_examples=200, deadline=None)
-def test_any_title_is_asked_within_the_limit_or_refused_in_one_sentence(tiny_base: Path, title: str) -> None:
+def test_any_title_fits_the_prompt_limit_or_is_refused(tiny_base: Path, title: str) -> None:
     p = changed()
     tokenizer = load_tokenizer(tiny_base)
     try:
@@ -176,7 +176,7 @@ def test_a_title_cannot_hold_a_token_of_the_chat_template(shop: Path) -> None:
     assert "Say" in tokenizer.decode(ids)  # the words stay, the power to end a turn goes
 
 
-def test_a_batch_goes_on_past_bad_rows_in_order(
+def test_a_file_continues_after_bad_rows_in_order(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [
@@ -193,7 +193,7 @@ def test_a_batch_goes_on_past_bad_rows_in_order(
     assert [line.split(":")[1].strip() for line in err.splitlines()] == ["line 3", "line 5", "line 6", "line 7"]
 
 
-def test_a_batch_writes_what_one_title_alone_gets(
+def test_a_file_gives_the_texts_of_single_titles(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     titles = ["Steel bucket", "A pink tutu with three layers of tulle", "Mug"]
@@ -219,40 +219,40 @@ def test_compare_shows_the_base_beside_the_adapter(
     assert "\ntuned: " in shown
 
 
-def test_an_adapter_is_asked_as_it_was_trained_whatever_params_say_now(room: Path) -> None:
+def test_an_adapter_is_prompted_with_its_training_params(room: Path) -> None:
     trained = prepare(room, epochs=0)
     train_qlora.run(trained)
     later = changed(quantization="none", max_length=300, prompt__template="{title}: {question}")
     (room / "params.yaml").write_text(yaml.safe_dump(later.model_dump()))
-    found = inference.settings(paths.ADAPTER, later)
+    found = inference.trained_params(paths.ADAPTER, later)
     assert (found.quantization, found.max_length, found.prompt) == ("4bit", trained.max_length, trained.prompt)
-    assert inference.settings(paths.BASE, later) == later
+    assert inference.trained_params(paths.BASE, later) == later
 
 
-def test_a_conversation_streams_and_keeps_its_model(
+def test_a_terminal_session_streams_and_loads_the_model_once(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed = iter(["Steel bucket", "???", "Mug", ""])
     loaded: list[Path] = []
-    load = Answers.__init__
+    load = InferenceModel.__init__
 
-    def counted(self: Answers, weights: Path, p: params.Params) -> None:
+    def counted(self: InferenceModel, weights: Path, p: params.Params) -> None:
         loaded.append(weights)
         load(self, weights, p)
 
-    monkeypatch.setattr(Answers, "__init__", counted)
+    monkeypatch.setattr(InferenceModel, "__init__", counted)
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     monkeypatch.setattr(Terminal, "isatty", lambda self: True)
     code, out, err = run(monkeypatch, capsys, "--weights", "models/base")
     assert code == 1  # one title had no letter
     assert "'???' has no letter or digit" in err
     assert len(loaded) == 1
-    one = Answers(Path("models/base"), changed(max_length=96, max_prompt_length=64, decoding__max_new_tokens=16))
+    one = InferenceModel(Path("models/base"), changed(max_length=96, max_prompt_length=64, decoding__max_new_tokens=16))
     expected = [next(one.texts([inference.request(title)])).text for title in ("Steel bucket", "Mug")]
     assert all(text.splitlines()[0] in out for text in expected)
 
 
-def test_every_command_of_the_docs_answers(
+def test_every_ask_command_of_the_docs_works(
     room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands of docs/using.md; the test itself does what a shell does with pipes and redirections."""
@@ -293,7 +293,7 @@ def test_a_mistake_is_one_sentence(
     assert len(err.splitlines()) == 1
 
 
-def test_asking_on_a_cpu_starts_without_the_libraries_of_training(shop: Path) -> None:
+def test_ask_on_a_cpu_imports_no_training_library(shop: Path) -> None:
     slow = ["bitsandbytes", "peft", "trl", "datasets"]
     code = (
         "import runpy, sys\nsys.argv = ['ask', '--weights', 'models/base', 'Mug']\n"

@@ -12,13 +12,16 @@ import pytest
 import yaml
 
 from copywriter import paths
+from copywriter.evaluation import scores as named
+from copywriter.evaluation.verdict import number
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REMOTE = ROOT / "adapters" / "files" / "md5"
-COLUMNS = ("bleu", "rouge1", "rouge2", "rougeL", "chrf", "stopped")
 HEADER = "practice catalogue, 4-bit, 3 epochs"
 ROWS = {"base": "base", "tuned": "tuned", "nearest": "nearest-neighbour baseline"}
+KEYS = {title: key for key, title in named.NAMES.items()}
+COLUMNS = [KEYS[title] for title in re.findall(rf"^\| {HEADER} \| (.+) \|$", README, re.M)[0].split(" | ")]
 
 
 def scores(side: str) -> Any:
@@ -52,8 +55,7 @@ def test_readmes_table_equals_the_metrics_files() -> None:
     assert list(found) == list(ROWS.values())
     for side, name in ROWS.items():
         measured = scores(side)
-        stopped = f"{measured['stopped']:.1%}" if "stopped" in measured else ""
-        assert found[name] == [*(f"{measured[one]:.2f}" for one in COLUMNS[:-1]), stopped], side
+        assert found[name] == [number(key, measured[key]) if key in measured else "" for key in COLUMNS], side
 
 
 def test_the_two_commits_hold_base_and_tuned() -> None:

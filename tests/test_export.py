@@ -1,4 +1,4 @@
-"""export: the merged model is, for plain transformers, the one that was scored; and ask reads it back."""
+"""export: in plain transformers the merged model computes what was scored, and ask reads it."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from copywriter import export, files, paths
 from copywriter.errors import UserError
 from copywriter.evaluation import measure, ngrams, predict, scores, significance
+from copywriter.evaluation.metrics import memorisation
 from copywriter.generation import inference
 from copywriter.modeling import loading
 from copywriter.prompt import load_tokenizer
@@ -54,18 +55,18 @@ def test_an_export_scores_within_the_adapters_intervals(trained: Any, monkeypatc
     found = {}
     for side, weights in (("adapter", paths.ADAPTER), ("base", paths.BASE), ("export", Path("out"))):
         monkeypatch.setitem(predict.WEIGHTS, "tuned", weights)
-        monkeypatch.setattr(paths, "RUNS", Path(f"runs-{side}"))  # no side takes another's kept texts
+        monkeypatch.setattr(paths, "RUNS", Path(f"runs-{side}"))  # no side reuses cached texts of another
         written = predict.predict("tuned", rows, trained)
-        found[side], _ = measure.measure(written, ngrams.library([row.description for row in rows], measure.RUN))
+        found[side], _ = measure.measure(written, ngrams.index([row.description for row in rows], memorisation.WORDS))
     export_scores, base_scores = (scores.rounded(found[side].sum(0)) for side in ("export", "base"))
     intervals = significance.intervals(found["adapter"], seed=0, resamples=2000)
     outside = [name for name, (low, high) in intervals.items() if not low <= export_scores[name] <= high]
     assert not outside
     low, high = intervals["nll"]
-    assert not low <= base_scores["nll"] <= high  # the intervals are narrow enough to tell the base from it
+    assert not low <= base_scores["nll"] <= high  # the intervals are narrow enough to exclude the base
 
 
-def test_equal_exports_have_equal_bytes_and_name_what_they_are_made_of(trained: Any) -> None:
+def test_exports_are_deterministic_and_name_their_origin(trained: Any) -> None:
     export.merged(paths.ADAPTER, Path("one"), trained)
     export.merged(paths.ADAPTER, Path("two"), trained)
     assert files.folder_hashes(Path("one")) == files.folder_hashes(Path("two"))
@@ -79,17 +80,17 @@ def test_ask_reads_an_export_back_without_quantizing_it_again(trained: Any) -> N
     again = loading.load_dense(Path("out"), "4bit", torch.bfloat16, CPU).state_dict()
     stored = AutoModelForCausalLM.from_pretrained("out", dtype=torch.bfloat16).state_dict()
     assert all(torch.equal(again[name], stored[name]) for name in stored)
-    one = inference.Answers(Path("out"), trained)
+    one = inference.InferenceModel(Path("out"), trained)
     assert next(one.texts([inference.request("Steel bucket")])).text
 
 
-def test_nothing_is_overwritten_and_another_base_is_refused(trained: Any) -> None:
+def test_a_used_folder_and_another_base_are_refused(trained: Any) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="out holds something already"):
+    with pytest.raises(UserError, match="out is not empty"):
         export.merged(paths.ADAPTER, Path("out"), trained)
     assert [file.name for file in Path("out").iterdir()] == ["mine.txt"]
-    with pytest.raises(UserError, match="models/base holds no adapter"):
+    with pytest.raises(UserError, match="models/base is not an adapter"):
         export.merged(paths.BASE, Path("new"), trained)
     pin = json.loads((paths.BASE / "pin.json").read_text())
     files.write_json(paths.BASE / "pin.json", {**pin, "model": "other", "files": {"model.safetensors": "0" * 64}})

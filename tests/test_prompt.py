@@ -1,4 +1,4 @@
-"""The prompt: within its limit, cut at words, always ended, and not to be broken out of."""
+"""Prompts stay within their limit, are truncated at words, always end, and cannot be escaped from."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_a_prompt_is_the_chat_template_around_question_and_title(prompter: Promp
     assert text(prompter, prompter.prompts([title])[0]) == expected
 
 
-def test_the_question_depends_on_the_title_alone_and_all_are_used(prompter: Prompter) -> None:
+def test_the_title_alone_chooses_the_question_and_all_are_used(prompter: Prompter) -> None:
     questions = [prompter.question(f"title {number}") for number in range(600)]
     assert questions == [prompter.question(f"title {number}") for number in range(600)]
     counts = {question: questions.count(question) for question in changed().prompt.questions}
@@ -50,7 +50,7 @@ def test_any_row_fits_its_limits_and_ends_with_one_end_token(prompter: Prompter,
     assert prompter.end not in completion[:-1]
 
 
-def test_a_long_description_is_cut_at_a_word_and_a_short_one_not_at_all(prompter: Prompter) -> None:
+def test_only_a_long_description_is_truncated_at_a_word(prompter: Prompter) -> None:
     long = " ".join(f"word{number}" for number in range(200))
     cut, whole = prompter.examples(["Bucket", "Bucket"], [long, "Short text."])
     kept = text(prompter, cut.input_ids[cut.prompt_length : -1])
@@ -97,7 +97,7 @@ def test_a_model_without_a_chat_template_gets_the_plain_frame(tiny_base: Path) -
     assert text(plain, plain.prompts(["Bucket"])[0]).endswith("Title: Bucket\nDescription:\n")
 
 
-def test_a_title_that_begins_with_one_enormous_word_is_cut_inside_it(prompter: Prompter) -> None:
+def test_an_enormous_first_word_is_truncated_inside(prompter: Prompter) -> None:
     ids = prompter.prompts(["x7q" * 200 + " bucket of steel"])[0]
     assert "x7qx7qx7q" in text(prompter, ids)
     assert "bucket" not in text(prompter, ids)

@@ -1,9 +1,9 @@
-"""Predictions -> what each row adds to the scores, through the metric modules and the text's own words."""
+"""Predictions -> row statistics of every metric in the registry, in several processes."""
 
 import functools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -12,96 +12,80 @@ import numpy as np
 
 from copywriter import parallel
 from copywriter.errors import UserError
-from copywriter.evaluation import ngrams, unsupported_numbers
+from copywriter.evaluation import row_statistics, tokenizers
+from copywriter.evaluation.metric import Context, Counts, Hashes, Metric
 from copywriter.evaluation.predictions import Prediction
-from copywriter.evaluation.row_statistics import COLUMNS, NATS, SHARE, Statistics, table
+from copywriter.evaluation.registry import METRICS
+from copywriter.evaluation.row_statistics import COLUMNS, Statistics
 
-MODULES = Path(__file__).with_name("metric_modules")
-RUN = 8  # words: so many in a row that stand in a training text as well were learned by heart
-ROWS = 250  # that a process scores at a time, a fifth of a second or more: each row stands for itself
+MODULE = Path(__file__).with_name("evaluate_module.py")
+ROWS = 250  # scored at a time by a process, a fifth of a second or more
 
 
-def prepare(rows: int) -> None:
-    """Starts to import what the processes need that will score so many rows, while this one has other things to do."""
+def preload(rows: int) -> None:
+    """Starts the imports of the scoring processes, if so many rows need any, while this process does other work."""
     if rows > ROWS and _processors() > 1:
         forkserver.set_forkserver_preload(["evaluate", "sacrebleu", "nltk.stem.porter"])
         forkserver.ensure_running()
 
 
 def measure(
-    rows: Sequence[Prediction], library: ngrams.Hashes, processes: int | None = None
+    rows: Sequence[Prediction], training_ngrams: Hashes, processes: int | None = None
 ) -> tuple[Statistics, list[str]]:
-    """The statistics of each prediction (rows x COLUMNS), and the signatures of the metrics that take part.
+    """The statistics of each prediction (rows x COLUMNS), and the signatures of the metrics that have one.
 
-    `library` holds the training texts' runs of RUN words, as ngrams.library gives them; `processes`: as many as there
-    are processors by default. UserError without rows.
+    `training_ngrams`: of the training descriptions, see ngrams.index; `processes`: by default one for each processor.
+    UserError without rows.
     """
     if not rows:
         raise UserError("there is no prediction to score; the test set is empty: raise sample.size")
     parts = [rows[at : at + ROWS] for at in range(0, len(rows), ROWS)]
-    found = list(parallel.in_order(_part, parts, processes or _processors()))
-    whole = np.concatenate([part for part, _ in found])
-    for name, values in learned(rows, library).items():
-        whole[:, COLUMNS.index(name)] = values
-    return whole, found[0][1]
+    chosen = tokenizers.choose(one.reference for one in rows)
+    context = Context(chosen)
+    found = np.concatenate(
+        list(parallel.in_order(functools.partial(_part, context=context), parts, processes or _processors()))
+    )
+    _fill(found, rows, Context(chosen, training_ngrams), lambda one: one.training_texts)
+    by_place = sorted(METRICS, key=lambda one: min(score.place for score in one.scores))
+    return found, [one.signature(context) for one in by_place if one.signature]
+
+
+def without_reference(rows: Sequence[Prediction], training_ngrams: Hashes) -> Statistics:
+    """Statistics of the metrics with scores that need no reference, 0 for the others."""
+    found = row_statistics.from_columns({"rows": np.ones(len(rows), np.int64)})
+    context = Context(training_ngrams=training_ngrams)
+    _fill(found, rows, context, lambda one: any(score.without_reference for score in one.scores))
+    return found
 
 
 def _processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _part(rows: Sequence[Prediction]) -> tuple[Statistics, list[str]]:
-    """What `measure` gives, but for what was learned by heart: the library is too large to be sent around."""
-    logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # it warns of tokenized text that merely ends in " ."
-    found = table(_of_the_model(rows) | surface(rows))
+def _part(rows: Sequence[Prediction], context: Context) -> Statistics:
+    """Without the metrics that need the training n-grams: these are too many to send to each process."""
+    logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # it warns of tokenized texts when one merely ends in " ."
+    found = row_statistics.from_columns({"rows": np.ones(len(rows), np.int64)})
+    _fill(found, rows, context, lambda one: not one.training_texts)
+    return found
+
+
+def _fill(found: Statistics, rows: Sequence[Prediction], context: Context, wanted: Callable[[Metric], bool]) -> None:
+    for metric in filter(wanted, METRICS):
+        start = COLUMNS.index(metric.columns[0])
+        found[:, start : start + len(metric.columns)] = _count(metric, rows, context)
+
+
+def _count(metric: Metric, rows: Sequence[Prediction], context: Context) -> Counts:
+    if not metric.pairs:
+        return metric.count(rows, context)
     texts = {"predictions": [one.written for one in rows], "references": [one.reference for one in rows]}
-    signatures = []
-    for name, first, unit in (("bleu", "bleu_words", 1), ("rouge", "rouge1", SHARE), ("chrf", "chrf_runs_1", 1)):
-        result = _metric(name).compute(**texts)
-        values = np.rint(np.array(result["statistics"], np.float64) * unit).astype(np.int64)
-        found[:, COLUMNS.index(first) : COLUMNS.index(first) + values.shape[1]] = values
-        signatures.append(str(result["signature"]))
-    return found, signatures
+    counts: Counts = _module(metric.name).compute(**texts, context=context)["statistics"]
+    return counts
 
 
 @functools.cache
-def _metric(name: str) -> Any:
-    import evaluate  # seconds, for the processes that score alone
+def _module(name: str) -> Any:
+    import evaluate  # takes seconds: only the scoring processes import it
 
-    return evaluate.load(str(MODULES / f"{name}.py"), keep_in_memory=True)
-
-
-def surface(rows: Sequence[Prediction]) -> dict[str, ngrams.Counts]:
-    """The columns that the written text and its title decide; the reference only confirms facts."""
-    written = [one.written for one in rows]
-    again_4, runs_4 = ngrams.repeated(written, 4)
-    again_2, runs_2 = ngrams.repeated(written, 2)
-    title_match, title_runs = ngrams.shared(written, [one.title for one in rows], 2)
-    invented = [unsupported_numbers.invented(one.written, one.title) for one in rows]
-    unconfirmed = [unsupported_numbers.invented(one.written, f"{one.title}\n{one.reference}") for one in rows]
-    return {
-        "rows": np.ones(len(rows), np.int64),
-        "repeated_4grams": again_4 * SHARE // np.maximum(runs_4, 1),
-        "distinct_2": (runs_2 - again_2) * SHARE // np.maximum(runs_2, 1),
-        "title_runs": title_runs,
-        "title_match": title_match,
-        "invented": np.array([len(one) for one in invented]),
-        "with_invented": np.array([bool(one) for one in invented], np.int64),
-        "unconfirmed": np.array([len(one) for one in unconfirmed]),
-    }
-
-
-def learned(rows: Sequence[Prediction], library: ngrams.Hashes) -> dict[str, ngrams.Counts]:
-    """The columns that the training texts decide."""
-    match, runs = ngrams.verbatim([one.written for one in rows], library, RUN)
-    return {"verbatim_runs": runs, "verbatim_match": match}
-
-
-def _of_the_model(rows: Sequence[Prediction]) -> dict[str, ngrams.Counts]:
-    return {
-        "nll": np.array([round((one.reference_nll or 0) * NATS) for one in rows]),
-        "nll_tokens": np.array([0 if one.reference_nll is None else one.reference_tokens or 0 for one in rows]),
-        "asked": np.array([one.stopped is not None for one in rows], np.int64),
-        "stopped": np.array([bool(one.stopped) for one in rows], np.int64),
-        "tokens": np.array([one.tokens or 0 for one in rows]),
-    }
+    return evaluate.load(str(MODULE), name, keep_in_memory=True)

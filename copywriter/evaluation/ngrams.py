@@ -1,4 +1,4 @@
-"""Word runs of a text against itself, against its title and against the training texts, as counts a row."""
+"""Word n-grams as hashes: counted within a text, shared with its title, and found in the training texts."""
 
 from collections.abc import Sequence
 
@@ -6,64 +6,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from copywriter import shingles
+from copywriter.evaluation.metric import Counts, Hashes
 
-_AT_ONCE = 256  # texts: what their characters become fits a processor's cache, and little memory
-
-Counts = NDArray[np.int64]
-Hashes = NDArray[np.uint64]
+_TEXTS_AT_ONCE = 256  # their arrays fit a processor's cache
 
 
-def runs(texts: Sequence[str], words: int) -> tuple[Hashes, Counts]:
-    """64-bit hashes of each run of so many words (as in text.words, at most 25), and the number of each run's text."""
-    starts = range(0, max(len(texts), 1), _AT_ONCE)
-    parts = [_runs(texts[at : at + _AT_ONCE], words) for at in starts]
-    of = [numbers + at for at, (_, numbers) in zip(starts, parts, strict=True)]
+def hashed(texts: Sequence[str], n: int) -> tuple[Hashes, Counts]:
+    """64-bit hashes of all n-grams of words (see text.words; n is at most 25), and the index of each n-gram's text."""
+    starts = range(0, max(len(texts), 1), _TEXTS_AT_ONCE)
+    parts = [_hashed(texts[at : at + _TEXTS_AT_ONCE], n) for at in starts]
+    of = [indices + at for at, (_, indices) in zip(starts, parts, strict=True)]
     return np.concatenate([hashes for hashes, _ in parts]), np.concatenate(of)
 
 
-def _runs(texts: Sequence[str], words: int) -> tuple[Hashes, Counts]:
+def _hashed(texts: Sequence[str], n: int) -> tuple[Hashes, Counts]:
     hashes, counts = shingles.word_hashes(texts)
-    if len(hashes) < words:
+    if len(hashes) < n:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    columns = [hashes[at : len(hashes) - words + 1 + at] for at in range(words)]
-    groups = [shingles.combine(columns[at : at + 5]) for at in range(0, words, 5)]
+    columns = [hashes[at : len(hashes) - n + 1 + at] for at in range(n)]
+    groups = [shingles.combine(columns[at : at + 5]) for at in range(0, n, 5)]
     joined = shingles.combine(groups) if len(groups) > 1 else groups[0]
     of = np.repeat(np.arange(len(texts)), counts)
-    inside = of[: len(joined)] == of[words - 1 :]  # the run's last word is of the same text
+    inside = of[: len(joined)] == of[n - 1 :]  # the n-gram's last word is in the same text as its first
     return joined[inside], of[: len(joined)][inside]
 
 
-def per_text(of: Counts, texts: int, picked: NDArray[np.bool_] | None = None) -> Counts:
-    """How many runs each text has, or how many of the picked ones."""
+def _per_text(of: Counts, texts: int, picked: NDArray[np.bool_] | None = None) -> Counts:
     return np.bincount(of if picked is None else of[picked], minlength=texts).astype(np.int64)
 
 
-def repeated(texts: Sequence[str], words: int) -> tuple[Counts, Counts]:
-    """For each text: its runs that stood in it before, and all its runs."""
-    hashes, of = runs(texts, words)
+def repeated(texts: Sequence[str], n: int) -> tuple[Counts, Counts]:
+    """For each text the number of n-grams that occurred earlier in it, and of all n-grams."""
+    hashes, of = hashed(texts, n)
     order = np.lexsort((hashes, of))
     again = np.zeros(len(hashes), np.bool_)
     again[1:] = (np.diff(hashes[order]) == 0) & (np.diff(of[order]) == 0)
-    return per_text(of[order], len(texts), again), per_text(of, len(texts))
+    return _per_text(of[order], len(texts), again), _per_text(of, len(texts))
 
 
-def shared(texts: Sequence[str], sources: Sequence[str], words: int) -> tuple[Counts, Counts]:
-    """For each text: its runs that its own source holds too, and all its runs."""
-    hashes, of = runs(texts, words)
-    theirs, whose = runs(sources, words)
+def shared(texts: Sequence[str], sources: Sequence[str], n: int) -> tuple[Counts, Counts]:
+    """For each text the number of n-grams that its own source contains, and of all n-grams."""
+    hashes, of = hashed(texts, n)
+    source_hashes, source_of = hashed(sources, n)
     pairs = np.stack([hashes, of.astype(np.uint64)], axis=1)
-    known = {(int(run), int(row)) for run, row in zip(theirs, whose, strict=True)}
-    hit = np.fromiter(((int(run), int(row)) in known for run, row in pairs), np.bool_, len(pairs))
-    return per_text(of, len(texts), hit), per_text(of, len(texts))
+    known = {(int(ngram), int(row)) for ngram, row in zip(source_hashes, source_of, strict=True)}
+    hit = np.fromiter(((int(ngram), int(row)) in known for ngram, row in pairs), np.bool_, len(pairs))
+    return _per_text(of, len(texts), hit), _per_text(of, len(texts))
 
 
-def library(texts: Sequence[str], words: int) -> Hashes:
-    """The hashes of all the texts' runs, ascending."""
-    return np.sort(runs(texts, words)[0])
+def index(texts: Sequence[str], n: int) -> Hashes:
+    """The hashes of all n-grams of the texts, ascending; the index that `verbatim` searches."""
+    return np.sort(hashed(texts, n)[0])
 
 
-def verbatim(texts: Sequence[str], known: Hashes, words: int) -> tuple[Counts, Counts]:
-    """For each text: its runs that stand anywhere in the texts of a library, and all its runs."""
-    hashes, of = runs(texts, words)
+def verbatim(texts: Sequence[str], known: Hashes, n: int) -> tuple[Counts, Counts]:
+    """For each text the number of n-grams that are in the index `known`, and of all n-grams."""
+    hashes, of = hashed(texts, n)
     hit = np.searchsorted(known, hashes) < np.searchsorted(known, hashes, "right")
-    return per_text(of, len(texts), hit), per_text(of, len(texts))
+    return _per_text(of, len(texts), hit), _per_text(of, len(texts))

@@ -1,4 +1,4 @@
-"""base and tuned: what each writes for titles, how likely it finds their descriptions, and all that decides both."""
+"""Predictions of base and tuned: generated texts, likelihoods of the references, and the keys that cache both."""
 
 import dataclasses
 import functools
@@ -33,7 +33,7 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "peft")
 
 
 def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction]:
-    """What `variant` writes for the rows' titles, asked as in training, and how likely it finds their descriptions."""
+    """Texts that `variant` generates for the rows' titles, with prompts as in training, and the references' NLL."""
     weights = WEIGHTS[variant]
     processor = device.choose()
     dtype = device.dtype(p.precision, processor)
@@ -55,15 +55,15 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
             yield row, {"nll": nats}
 
     ran_on = [str(dtype), device.name(processor)]
-    both = identity(weights) | {"quantization": p.quantization, "on": ran_on}
+    key = identity(weights) | {"quantization": p.quantization, "on": ran_on}
     writing = {"decoding": p.decoding.model_dump(), "width": p.max_prompt_length, "compiled": compiled}
     of_texts = {"prompts": prompts, "code": _code(WRITING), **writing}
     of_nll = {
         "rows": [[row.input_ids, row.prompt_length] for row in examples],
         "code": _code([likelihood, loading, lora_merge, nf4_values]),
     }
-    written = generation_cache.rows("predictions", both | of_texts, len(rows), texts)
-    found = generation_cache.rows("likelihoods", both | of_nll, len(rows), nll)
+    generated = generation_cache.cached_rows("predictions", key | of_texts, len(rows), texts)
+    likelihoods = generation_cache.cached_rows("likelihoods", key | of_nll, len(rows), nll)
     return [
         Prediction(
             row.title,
@@ -72,15 +72,15 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
             one["text"],
             one["stopped"],
             one["tokens"],
-            likely["nll"],
+            likelihood_of["nll"],
             len(example.input_ids) - example.prompt_length,
         )
-        for row, example, one, likely in zip(rows, examples, written, found, strict=True)
+        for row, example, one, likelihood_of in zip(rows, examples, generated, likelihoods, strict=True)
     ]
 
 
 def identity(weights: Path) -> dict[str, Any]:
-    """All that tells these weights, their tokenizer and the libraries that compute with them from others."""
+    """Hashes of the weights and their tokenizer, and the versions of the libraries that compute with them."""
     needed = [*prompt.tokenizer_files(weights)]
     if weights == paths.ADAPTER:
         needed += [weights / "adapter_config.json", *sorted(weights.glob("*.safetensors"))]
@@ -91,8 +91,8 @@ def identity(weights: Path) -> dict[str, Any]:
     }
 
 
-def computed(p: Params) -> str:
-    """With which values and in which number format, in words."""
+def precision(p: Params) -> str:
+    """The weights' values and number format as a sentence, for metrics/*.json."""
     dtype = str(device.dtype(p.precision, device.choose())).removeprefix("torch.")
     values = f"the values of the {p.quantization} weights" if p.quantization != "none" else "the weights as published"
     return f"{values}, an adapter merged in float32, computed in {dtype}"

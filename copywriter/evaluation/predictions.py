@@ -1,6 +1,6 @@
-"""What was written for the test titles: one row type, and the only reader and writer of its files.
+"""Predictions, the texts for the test titles: their row type, and the only reader and writer of their files.
 
-Apart from copywriter/records.py, so that a new field here does not run the data stages anew.
+Separate from copywriter/records.py, so that a new field here does not make the data stages stale.
 """
 
 import dataclasses
@@ -15,22 +15,22 @@ from copywriter.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What was written for one test title, beside what the catalogue says; None where no model was asked."""
+    """The text for one test title, with its reference; None: not from a model."""
 
     title: str
-    question: str  # what a model was asked; of the nearest-title baseline, the training title that was found
-    reference: str
+    question: str  # of the prompt; for the nearest-neighbour baseline, the training title found
+    reference: str  # the catalogue's description
     written: str
-    stopped: bool | None = None  # the model ended the text itself, within max_new_tokens
-    tokens: int | None = None  # that it wrote, the end token included
-    reference_nll: float | None = None  # nats: -log probability of the reference, all its tokens together
-    reference_tokens: int | None = None  # of the reference as it is trained: cut to its limit, with its end token
+    stopped: bool | None = None  # the model ended the text within max_new_tokens
+    tokens: int | None = None  # generated, the end token included
+    reference_nll: float | None = None  # nats: -log probability of all tokens of the reference
+    reference_tokens: int | None = None  # of the reference as in training: truncated to its limit, with its end token
 
 
 def write(path: Path, rows: Iterable[Prediction]) -> int:
-    """Writes predictions as JSON lines, whole or not at all; how many there were."""
+    """Writes predictions as JSON lines, all or nothing; returns how many."""
     count = 0
-    with files.new_file(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+    with files.new_file(path) as new, new.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
             count += 1
             stream.write(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n")
@@ -44,7 +44,7 @@ def read(path: Path) -> list[Prediction]:
 
 
 def read_sides(variants: Sequence[str]) -> dict[str, list[Prediction]]:
-    """The predictions of each variant; UserError unless all are for the same test rows in the same order."""
+    """The predictions of each variant; UserError unless all have the same test rows in the same order."""
     sides = {variant: read(paths.predictions(variant)) for variant in variants}
     first = variants[0]
     tested = {variant: [(one.title, one.reference) for one in rows] for variant, rows in sides.items()}

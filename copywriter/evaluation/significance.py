@@ -1,8 +1,8 @@
-"""How much of a difference between two sets of texts for the same titles is chance: intervals and p-values.
+"""Significance of the difference between two sets of texts for the same titles: intervals and p-values.
 
-Paired bootstrap (Koehn 2004): the test rows are drawn again, with replacement, and both sides scored on the same draw.
-Approximate randomisation (Noreen 1989; Riezler and Maxwell 2005): each row's two texts change sides by a coin.
-Both work on sums of the rows' whole-number statistics, so their results have the same digits on every machine.
+Paired bootstrap (Koehn 2004): test rows are resampled with replacement, and both sides scored on the same sample.
+Approximate randomisation (Noreen 1989; Riezler and Maxwell 2005): each row's two texts swap sides with probability 1/2.
+Both use sums of whole-number row statistics, so their results have the same digits on every machine.
 """
 
 import math
@@ -12,11 +12,11 @@ import numpy as np
 
 from copywriter.errors import UserError
 from copywriter.evaluation import scores
+from copywriter.evaluation.metric import Values
 from copywriter.evaluation.row_statistics import Statistics
-from copywriter.evaluation.scores import Values
 
 RESAMPLES = 10_000
-_AT_ONCE = 2_000_000  # draws of a row: 500 resamples of 4,000 rows; their counts take 16 MB
+_DRAWS_AT_ONCE = 2_000_000  # 500 resamples of 4,000 rows; their counts take 16 MB
 ALPHA = 0.05
 # (1.96 + 0.84) standard errors: a true difference of this size is found at 5% in four of five such test sets.
 _POWER = 2.8
@@ -24,26 +24,26 @@ _POWER = 2.8
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One score of two sides, `after` - `before`, and what the test rows say of it."""
+    """The difference `after` - `before` of one score, with its significance."""
 
     before: float
     after: float
     difference: float
     low: float  # the 95% interval of the difference
     high: float
-    p: float  # two-sided: how often chance alone gives a difference at least as large
-    smallest: float  # the smallest true difference that rows such as these would show in four of five cases
+    p: float  # two-sided: how often random swaps give a difference at least as large
+    smallest: float  # the smallest true difference found with 80% power on so many rows
 
     @property
     def tie(self) -> bool:
-        """The rows do not tell the two sides apart: zero lies in the interval, or the p-value is not below 5%."""
+        """Not significant: the interval contains zero, or the p-value is not below 5%."""
         return self.low <= 0 <= self.high or self.p >= ALPHA
 
 
 def compare(before: Statistics, after: Statistics, seed: int, resamples: int = RESAMPLES) -> dict[str, Difference]:
-    """Each score that both sides have, of all rows. `before` and `after`: rows x COLUMNS, of the same titles in order.
+    """The difference of each score that both sides have. `before` and `after`: rows x COLUMNS, of the same titles.
 
-    UserError without rows or where the two have not the same number of them.
+    UserError without rows, or when the numbers of rows differ.
     """
     if len(before) != len(after) or not len(before):
         found = f"{len(before):,} and {len(after):,} rows"
@@ -57,7 +57,7 @@ def compare(before: Statistics, after: Statistics, seed: int, resamples: int = R
         if math.isnan(observed):
             continue
         low, high = _percentiles(drawn[name])
-        as_large = np.abs(swapped[name]) >= abs(observed) - 1e-9  # rounding must not make an equal one smaller
+        as_large = np.abs(swapped[name]) >= abs(observed) - 1e-9  # tolerates rounding of equal ones
         differences[name] = Difference(
             before=round(float(first[name]), 4),
             after=round(float(value), 4),
@@ -71,7 +71,7 @@ def compare(before: Statistics, after: Statistics, seed: int, resamples: int = R
 
 
 def intervals(side: Statistics, seed: int, resamples: int = RESAMPLES) -> dict[str, tuple[float, float]]:
-    """The 95% interval of each score that one side has, by the same draws of rows that `compare` takes."""
+    """The 95% interval of each score that one side has, from the same samples as `compare`."""
     drawn = scores.of(_bootstrap(side, side[:, :0], seed, resamples)[0])
     found = {}
     for name, values in drawn.items():
@@ -92,13 +92,13 @@ def _differences(before: Values, after: Values) -> dict[str, Values]:
 
 
 def _parts(resamples: int, rows: int) -> list[int]:
-    """So many resamples at a time; whatever the parts, the same rows are drawn."""
-    most = max(1, _AT_ONCE // rows)
+    """How many resamples at a time; the samples do not depend on it."""
+    most = max(1, _DRAWS_AT_ONCE // rows)
     return [min(most, resamples - start) for start in range(0, resamples, most)]
 
 
 def _bootstrap(before: Statistics, after: Statistics, seed: int, resamples: int) -> tuple[Values, Values]:
-    """The two sides' sums over the same rows drawn with replacement, each resamples x COLUMNS."""
+    """Both sides' sums over the same samples of rows, each resamples x COLUMNS."""
     generator = np.random.default_rng([seed, 0])
     rows = len(before)
     both = np.concatenate([before, after], axis=1).astype(np.float64)
@@ -111,7 +111,7 @@ def _bootstrap(before: Statistics, after: Statistics, seed: int, resamples: int)
 
 
 def _randomised(before: Statistics, after: Statistics, seed: int, resamples: int) -> tuple[Values, Values]:
-    """The two sides' sums after each row's texts changed sides by a coin, each resamples x COLUMNS."""
+    """Both sides' sums after random swaps of rows, each resamples x COLUMNS."""
     generator = np.random.default_rng([seed, 1])
     change = (after - before).astype(np.float64)
     moved = np.concatenate(

@@ -1,4 +1,4 @@
-"""The test rows in groups: by length of title and description, and by how near the nearest training title is."""
+"""Slices of the test rows: by length of title and description, and by similarity to the nearest training title."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,9 +17,9 @@ BY = {
 
 
 def slices(rows: Sequence[Prediction], similarity: Sequence[float]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """Yields (what it is by, its range, which rows are in it): about quarters of the rows, equal values together.
+    """Yields (key of BY, range as text, mask of the rows): about quarters of the rows, equal values together.
 
-    Rows carry no category, so there is no slice by it.
+    Rows have no category, so no slice is by category.
     """
     measured = {
         "title words": [len(text.words(row.title)) for row in rows],
@@ -33,7 +33,7 @@ def slices(rows: Sequence[Prediction], similarity: Sequence[float]) -> Iterator[
 
 
 def quarters(values: NDArray[np.float64]) -> Iterator[tuple[float, float, NDArray[np.bool_]]]:
-    """Yields (smallest, largest, which) of about equal parts, ascending; fewer where many values are equal."""
+    """Yields (smallest, largest, mask) of about equal parts, ascending; fewer where many values are equal."""
     edges = np.unique(np.quantile(values, np.arange(1, PARTS) / PARTS, method="inverted_cdf"))
     part = np.searchsorted(edges, values, side="left")
     for number in np.unique(part):

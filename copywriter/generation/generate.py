@@ -1,4 +1,4 @@
-"""Prompts -> texts, greedily; a row that has ended makes room for the next."""
+"""Prompts -> texts, greedily and in batches: when a text is finished, the next prompt takes its row."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -10,18 +10,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from copywriter.errors import UserError, progress
 from copywriter.generation import kv_cache
-from copywriter.generation.decode_batch import Slots
-from copywriter.generation.sampling import Chooser
+from copywriter.generation.decode_batch import DecodeBatch
+from copywriter.generation.sampling import GreedySampler
 from copywriter.modeling import compilation
 from copywriter.params import Decoding
 
-_LOOK = 8  # steps between looks at which rows have ended: each look waits for the GPU
-_ON_A_CPU = 64  # texts at once: more take memory, and no less time each
+_STEPS_PER_CHECK = 8  # on CUDA: asking which rows are finished waits for the GPU
+_CPU_BATCH_SIZE = 64  # larger batches take more memory on a CPU, and no less time a text
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A generated text, stripped of white space at its ends, and whether the model ended it itself."""
+class Generated:
+    """A generated text, without white space at its ends, and whether the model ended it itself."""
 
     text: str
     stopped: bool
@@ -35,12 +35,12 @@ def texts(
     decoding: Decoding,
     width: int = 0,
     compiled: bool = False,
-) -> Iterator[tuple[int, Written]]:
-    """The number of each prompt and what `model` writes for it, in the order in which they end. See `greedy`."""
+) -> Iterator[tuple[int, Generated]]:
+    """The index of each prompt and the text that `model` generates for it, in order of completion. See `greedy`."""
     end = int(tokenizer.eos_token_id)
     with tqdm(**progress("texts", len(prompts))) as bar:
-        for row, ids in greedy(model, prompts, end, decoding, width=width, compiled=compiled):
-            yield row, _written(tokenizer, ids, end)
+        for prompt, ids in greedy(model, prompts, end, decoding, width=width, compiled=compiled):
+            yield prompt, _decoded(tokenizer, ids, end)
             bar.update()
 
 
@@ -54,79 +54,85 @@ def greedy(
     width: int = 0,
     compiled: bool = False,
 ) -> Iterator[tuple[int, list[int]]]:
-    """The number of each prompt and its new token ids, up to `end` (included), in the order in which they end.
+    """The index of each prompt and its new token ids, up to `end` (included), in order of completion.
 
-    `most`: new tokens at most for each prompt, max_new_tokens where None. `width`: tokens to which every prompt is
-    padded, the longest where 0; a text depends on it, within rounding. `compiled`: whether blocks are, on CUDA.
+    `most`: the largest number of new tokens of each prompt, max_new_tokens where None. `width`: the length to which
+    prompts are padded, that of the longest where 0; it can change a text by rounding. `compiled`: on CUDA, compile the
+    model's blocks.
     """
-    waiting = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))  # taken from the end: short ones first
+    waiting = sorted(range(len(prompts)), key=lambda one: -len(prompts[one]))  # taken from the end: shortest first
     fixed = model.device.type == "cuda"
-    count = decoding.batch_size if fixed else min(decoding.batch_size, len(prompts), _ON_A_CPU)
-    at_once = max(1, count // 8)
-    choose = Chooser(decoding, end, model.get_output_embeddings().weight.shape[0])  # type: ignore[no-untyped-call]
+    size = decoding.batch_size if fixed else min(decoding.batch_size, len(prompts), _CPU_BATCH_SIZE)
+    at_once = max(1, size // 8)
+    sampler = GreedySampler(decoding, end, model.get_output_embeddings().weight.shape[0])  # type: ignore[no-untyped-call]
     longest = max(width, max(map(len, prompts), default=0))
-    with kv_cache.attending(model), compilation.compiled(model) if compiled else nullcontext(), _room(decoding):
-        slots = Slots(model, count, longest, decoding.max_new_tokens, choose, compiled)
-        rows: dict[int, int] = {}  # by slot
-        while waiting or rows:
-            free = [slot for slot in range(count) if slot not in rows]
+    with kv_cache.enabled(model), compilation.compiled(model) if compiled else nullcontext(), _memory(decoding):
+        batch = DecodeBatch(model, size, longest, decoding.max_new_tokens, sampler, compiled)
+        running: dict[int, int] = {}  # row of the batch -> index of its prompt
+        while waiting or running:
+            free = [row for row in range(size) if row not in running]
             while waiting and len(free) >= at_once:
                 new = [waiting.pop() for _ in range(min(at_once, len(waiting)))]
-                rows |= zip(free, new, strict=False)
-                places, free = free[: len(new)], free[at_once:]
-                if fixed:  # one shape: the last row fills up what lacks, and writes its own values again
-                    new, places = (each + each[-1:] * (at_once - len(each)) for each in (new, places))
-                caps = [most[row] if most else decoding.max_new_tokens for row in new]
-                slots.fill(places, [prompts[row] for row in new], caps)
-            for _ in range(_LOOK if fixed else 1):
-                slots.step()
-            for slot, ids in slots.ended(list(rows)).items():
-                yield rows.pop(slot), ids
-            if not fixed and not waiting and 0 < 2 * len(rows) <= count:
-                slots.keep(list(rows))
-                rows = dict(enumerate(rows.values()))
-                count = len(rows)
+                running |= zip(free, new, strict=False)
+                rows, free = free[: len(new)], free[at_once:]
+                if fixed:  # always one shape: the last prompt is repeated in its own row
+                    new, rows = (each + each[-1:] * (at_once - len(each)) for each in (new, rows))
+                limits = [most[prompt] if most else decoding.max_new_tokens for prompt in new]
+                batch.insert(rows, [prompts[prompt] for prompt in new], limits)
+            for _ in range(_STEPS_PER_CHECK if fixed else 1):
+                batch.step()
+            for row, ids in batch.finished(list(running)).items():
+                yield running.pop(row), ids
+            if not fixed and not waiting and 0 < 2 * len(running) <= size:
+                batch.shrink(list(running))
+                running = dict(enumerate(running.values()))
+                size = len(running)
 
 
 @torch.inference_mode()
 def stream(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: list[int], decoding: Decoding, choose: Chooser
-) -> Iterator[tuple[str, Written | None]]:
-    """Pieces of the text for one prompt as its tokens come, each with None; the last one with the whole.
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: list[int],
+    decoding: Decoding,
+    sampler: GreedySampler,
+) -> Iterator[tuple[str, Generated | None]]:
+    """Pieces of the text for one prompt as its tokens are generated, each with None; the last with the whole text.
 
-    Joined they are the text that `texts` writes for the prompt alone. White space waits for a letter after it,
-    and half a character for its other half.
+    Joined they are the text that `texts` gives for the prompt alone. White space is held back until a letter follows,
+    and an incomplete UTF-8 character until it is complete.
     """
     ids: list[int] = []
     shown = ""
-    going = True
-    with kv_cache.attending(model), _room(decoding):
-        slots = Slots(model, 1, len(prompt), decoding.max_new_tokens, choose, compiled=False, captured=False)
-        slots.fill([0], [prompt], [decoding.max_new_tokens])
-        while going:
-            slots.step()
-            new, going = slots.written(0, len(ids))
+    active = True
+    with kv_cache.enabled(model), _memory(decoding):
+        batch = DecodeBatch(model, 1, len(prompt), decoding.max_new_tokens, sampler, compiled=False, captured=False)
+        batch.insert([0], [prompt], [decoding.max_new_tokens])
+        while active:
+            batch.step()
+            new, active = batch.generated(0, len(ids))
             ids += new
-            whole = _written(tokenizer, ids, choose.end)
-            sure = whole.text.rstrip("\ufffd").rstrip() if going else whole.text
-            if not going:
-                yield sure.removeprefix(shown), whole
-            elif len(sure) > len(shown) and sure.startswith(shown):
-                yield sure[len(shown) :], None
-                shown = sure
+            whole = _decoded(tokenizer, ids, sampler.end)
+            final = whole.text.rstrip("\ufffd").rstrip() if active else whole.text
+            if not active:
+                yield final.removeprefix(shown), whole
+            elif len(final) > len(shown) and final.startswith(shown):
+                yield final[len(shown) :], None
+                shown = final
 
 
-def _written(tokenizer: PreTrainedTokenizerBase, ids: list[int], end: int) -> Written:
+def _decoded(tokenizer: PreTrainedTokenizerBase, ids: list[int], end: int) -> Generated:
     stopped = ids[-1:] == [end]
     text = str(tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)).strip()
-    return Written(text, stopped, len(ids))
+    return Generated(text, stopped, len(ids))
 
 
 @contextmanager
-def _room(decoding: Decoding) -> Iterator[None]:
+def _memory(decoding: Decoding) -> Iterator[None]:
+    """UserError with the cure where the GPU's memory is too small."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"the GPU's memory does not hold decoding.batch_size {decoding.batch_size} texts at once; halve it"
+            f"the GPU's memory is too small for decoding.batch_size {decoding.batch_size}; halve it in params.yaml"
         ) from error

@@ -1,4 +1,4 @@
-"""Results that take long, kept under runs/ row by row: a killed evaluation goes on, and a new score reuses them."""
+"""A cache of slow results under runs/, row by row: a killed evaluation resumes, and scoring again needs no model."""
 
 import json
 import os
@@ -9,34 +9,34 @@ from typing import Any
 
 from copywriter import files, paths
 
-_KEPT = 8  # files of a kind, the last used: base and tuned of four experiments
+_MAX_FILES = 8  # of a kind, the last used ones: base and tuned of four experiments
 
 Result = Mapping[str, Any]
 
 
-def rows(
-    kind: str, made_by: object, count: int, make: Callable[[Sequence[int]], Iterator[tuple[int, Result]]]
+def cached_rows(
+    kind: str, key: object, count: int, compute: Callable[[Sequence[int]], Iterator[tuple[int, Result]]]
 ) -> list[dict[str, Any]]:
-    """One result a row, in the order of the rows: those in runs/KIND/KEY.jsonl, and the rest from `make`.
+    """One result a row, in row order: from the cache file runs/KIND/DIGEST.jsonl, or else from `compute`.
 
-    `made_by` is all that decides the results, as JSON: KEY is its digest. `make` takes the missing rows and yields
-    (row, result) in any order; each is on disk before the next is asked for. A line that is torn, or that is no result
-    for one of the rows, counts as missing. Two processes on one file do no harm: they write the same lines.
+    `key` is JSON of everything that determines the results; its digest names the file. `compute` takes the missing row
+    numbers and yields (row, result) in any order; each result is written to disk at once. A torn line, or one that is
+    no result of one of the rows, counts as missing. Two processes may share a file: they write equal lines.
     """
-    file = paths.RUNS / kind / f"{files.digest(made_by)[:16]}.jsonl"
+    file = paths.RUNS / kind / f"{files.digest(key)[:16]}.jsonl"
     found = _read(file, count)
     missing = [row for row in range(count) if row not in found]
     if found:
-        print(f"{kind}: {len(found):,} of {count:,} rows are there already, in {file}", file=sys.stderr)
+        print(f"{kind}: reusing {len(found):,} of {count:,} rows from {file}", file=sys.stderr)
     if missing:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("ab") as stream:
-            stream.write(b"\n")  # ends a torn line; an empty line is none
-            for row, result in make(missing):
+            stream.write(b"\n")  # ends a torn line; empty lines are skipped
+            for row, result in compute(missing):
                 found[row] = dict(result)
                 stream.write(json.dumps({"row": row, **result}, ensure_ascii=False).encode() + b"\n")
                 stream.flush()
-    _forget_old(file)
+    _delete_oldest(file)
     return [found[row] for row in range(count)]
 
 
@@ -55,6 +55,6 @@ def _read(file: Path, count: int) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _forget_old(file: Path) -> None:
-    for old in sorted(file.parent.glob("*.jsonl"), key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT:]:
+def _delete_oldest(file: Path) -> None:
+    for old in sorted(file.parent.glob("*.jsonl"), key=lambda one: one.stat().st_mtime, reverse=True)[_MAX_FILES:]:
         old.unlink(missing_ok=True)

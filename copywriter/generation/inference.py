@@ -1,4 +1,4 @@
-"""A title -> its description, by a model that is loaded once: what `ask` and the page of a shop need."""
+"""Inference for single titles with a model that is loaded once: for `ask`, and for pages that call it."""
 
 import dataclasses
 import json
@@ -9,24 +9,24 @@ from copywriter import params
 from copywriter.cleaning import rules
 from copywriter.errors import UserError
 from copywriter.generation import generate
-from copywriter.generation.generate import Written
-from copywriter.generation.sampling import Chooser, Sampler
+from copywriter.generation.generate import Generated
+from copywriter.generation.sampling import GreedySampler, TemperatureSampler
 from copywriter.modeling import device, loading
 from copywriter.prompt import Prompter, load_tokenizer
 
-_OF_TRAINING = ("quantization", "max_length", "max_prompt_length", "prompt")
+_PARAMS_OF_TRAINING = ("quantization", "max_length", "max_prompt_length", "prompt")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """A title as training would have seen it, and the user's own question; None: that of the title."""
+    """A cleaned title, and the user's own question; None: the question that params.yaml gives the title."""
 
     title: str
     question: str | None = None
 
 
 def request(title: str, question: str | None = None) -> Request:
-    """A title cleaned by the rules that the training titles went through; UserError when nothing is left of it."""
+    """A title cleaned by the rules for training titles; UserError when nothing is left of it."""
     try:
         title = rules.clean(title)
     except UserError as error:
@@ -38,52 +38,58 @@ def request(title: str, question: str | None = None) -> Request:
     return Request(title, question)
 
 
-def settings(weights: Path, p: params.Params) -> params.Params:
-    """`p`, with what an adapter was trained with in place of what params.yaml has come to say since."""
+def trained_params(weights: Path, p: params.Params) -> params.Params:
+    """`p` with the values that the adapter in `weights` was trained with, from its receipt.
+
+    The receipt (receipt.json beside the weights) records how an adapter was made. Other weights leave `p` as it is.
+    """
     receipt = weights / loading.RECEIPT
     if not loading.is_adapter(weights) or not receipt.exists():
         return p
-    told = json.loads(receipt.read_text(encoding="utf-8")).get("params", {})
-    return params.check(params.Params, p.model_dump() | {key: told[key] for key in _OF_TRAINING if key in told}, "")
+    trained = json.loads(receipt.read_text(encoding="utf-8")).get("params", {})
+    values = {key: trained[key] for key in _PARAMS_OF_TRAINING if key in trained}
+    return params.check(params.Params, p.model_dump() | values, "")
 
 
-class Answers:
-    """A loaded model."""
+class InferenceModel:
+    """A loaded model with its tokenizer and prompts."""
 
     def __init__(self, weights: Path, p: params.Params) -> None:
-        """UserError when the weights are missing, damaged or of another base; see model.load_dense."""
-        self._settings = settings(weights, p)
+        """UserError when the weights are missing, damaged or trained on another base; see loading.load_dense."""
+        self._params = trained_params(weights, p)
         processor = device.choose()
         self._tokenizer = load_tokenizer(weights)
-        self._prompter = Prompter(self._tokenizer, self._settings)
+        self._prompter = Prompter(self._tokenizer, self._params)
         dtype = device.dtype(p.precision, processor)
-        self._model = loading.load_dense(weights, self._settings.quantization, dtype, processor)
-        # Texts at once: as many as are written at no more time each.
-        self.at_once = p.decoding.batch_size if processor.type == "cuda" else min(16, p.decoding.batch_size)
+        self._model = loading.load_dense(weights, self._params.quantization, dtype, processor)
+        # The largest batch that takes no more time a text than a smaller one.
+        self.batch_size = p.decoding.batch_size if processor.type == "cuda" else min(16, p.decoding.batch_size)
 
     def question(self, one: Request) -> str:
-        """What is asked: the user's question, or that of the title."""
+        """The question of the prompt: the user's own, or the title's."""
         return one.question or self._prompter.question(one.title)
 
     def prompt(self, one: Request) -> list[int]:
-        """The prompt's ids; UserError when the question leaves no room for a title."""
+        """The prompt's token ids; UserError when the question leaves no room for a title."""
         return self._prompter.prompts([one.title], [self.question(one)])[0]
 
-    def stream(self, one: Request, temperature: float = 0, seed: int = 0) -> Iterator[tuple[str, Written | None]]:
-        """The text in pieces as it is written, see generate.stream; drawn by `seed` where temperature is over 0."""
-        ends: tuple[int, int] = (self._prompter.end, self._model.get_output_embeddings().weight.shape[0])  # type: ignore[no-untyped-call]
-        decoding = self._settings.decoding
-        choose = Sampler(decoding, *ends, temperature, seed) if temperature else Chooser(decoding, *ends)
-        return generate.stream(self._model, self._tokenizer, self.prompt(one), decoding, choose)
+    def stream(self, one: Request, temperature: float = 0, seed: int = 0) -> Iterator[tuple[str, Generated | None]]:
+        """The text in pieces, see generate.stream: greedy, or sampled with `seed` where temperature is over 0."""
+        vocabulary = self._model.get_output_embeddings().weight.shape[0]  # type: ignore[no-untyped-call]
+        decoding, end = self._params.decoding, self._prompter.end
+        sampler = GreedySampler(decoding, end, vocabulary)
+        if temperature:
+            sampler = TemperatureSampler(decoding, end, vocabulary, temperature, seed)
+        return generate.stream(self._model, self._tokenizer, self.prompt(one), decoding, sampler)
 
-    def texts(self, rows: Sequence[Request]) -> Iterator[Written]:
-        """A text for each row, in their order, as soon as it and those before it are written."""
+    def texts(self, rows: Sequence[Request]) -> Iterator[Generated]:
+        """A text for each row, in row order, each as soon as it and all before it are finished."""
         prompts = [self.prompt(row) for row in rows]
-        decoding = self._settings.decoding.model_copy(update={"batch_size": max(1, min(self.at_once, len(rows)))})
-        found: dict[int, Written] = {}
-        at = 0
-        for number, written in generate.texts(self._model, self._tokenizer, prompts, decoding):
-            found[number] = written
-            while at in found:
-                yield found.pop(at)
-                at += 1
+        decoding = self._params.decoding.model_copy(update={"batch_size": max(1, min(self.batch_size, len(rows)))})
+        finished: dict[int, Generated] = {}
+        next_row = 0
+        for row, one in generate.texts(self._model, self._tokenizer, prompts, decoding):
+            finished[row] = one
+            while next_row in finished:
+                yield finished.pop(next_row)
+                next_row += 1

@@ -1,13 +1,13 @@
-"""Logits that are no numbers, from which neither a text nor a likelihood can come."""
+"""A check for NaN logits, of which neither a text nor a likelihood can be made."""
 
 import torch
 
 from copywriter.errors import UserError
 
 
-def require_numbers(found: bool, dtype: torch.dtype) -> None:
-    """UserError unless numbers were `found` in all that a model computed in `dtype`."""
-    if found:
+def require_numbers(finite: bool, dtype: torch.dtype) -> None:
+    """UserError with the cure unless the results that a model computed in `dtype` were all `finite`."""
+    if finite:
         return
     cure = "set precision: fp32 in params.yaml"
     if dtype is torch.float32:

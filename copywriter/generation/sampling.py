@@ -1,77 +1,79 @@
-"""Logits -> the next token, greedily, where loops can be made dearer; on the model's device, at fixed shapes."""
+"""Logits -> the next token, greedy or sampled, with penalties on repetition; on the model's device, at fixed shapes."""
 
 import torch
 
 from copywriter.params import Decoding
 
 
-class Chooser:
-    """The likeliest token under the penalties of `decoding`.
+class GreedySampler:
+    """The most likely token after the penalties of `decoding`.
 
-    They see the written text alone: not the prompt, whose title a description should repeat and whose end token would
-    make ending less likely. And a run of tokens that the prompt holds may come back as often as it likes: without that
-    a product's name could be written once only, and came back misspelt.
+    The penalties count generated tokens only. Prompt tokens are left out because a description should repeat its title,
+    and because the prompt's end tokens would make the end token less likely. An n-gram of the prompt may be generated
+    any number of times: otherwise a product's name could appear once only, and a second mention was misspelt.
     """
 
     def __init__(self, decoding: Decoding, end: int, vocabulary: int) -> None:
-        """`end`: the token that ends a text; `vocabulary`: how many logits there are."""
+        """`end`: the token that ends a text; `vocabulary`: the number of logits."""
         self.end = end
-        self.nothing = vocabulary  # stands where no token is
+        self.padding = vocabulary  # no token has this id
         self._penalty = decoding.repetition_penalty
         self._ngram = decoding.no_repeat_ngram_size
 
     def __call__(
-        self, logits: torch.Tensor, written: torch.Tensor, count: torch.Tensor, asked: torch.Tensor
+        self, logits: torch.Tensor, generated: torch.Tensor, count: torch.Tensor, prompt: torch.Tensor
     ) -> torch.Tensor:
-        """Tokens (rows) for logits (rows, vocabulary), after the first `count` (rows) of `written` (rows, any).
+        """Token ids (rows) for logits (rows, vocabulary), after the first `count` (rows) of `generated` (rows, any).
 
-        `asked`: the prompts (rows, any), filled up with `nothing`, as `written` is.
+        `prompt` (rows, any) and `generated` are filled up with `padding`.
         """
-        return self._penalised(logits, written, count, asked).argmax(-1)
+        return self._penalised(logits, generated, count, prompt).argmax(-1)
 
     def _penalised(
-        self, logits: torch.Tensor, written: torch.Tensor, count: torch.Tensor, asked: torch.Tensor
+        self, logits: torch.Tensor, generated: torch.Tensor, count: torch.Tensor, prompt: torch.Tensor
     ) -> torch.Tensor:
         logits = logits.float()
         if self._penalty != 1:
-            dearer = torch.where(logits > 0, logits / self._penalty, logits * self._penalty)
-            logits = torch.where(self._marked(written), dearer, logits)
-        if 0 < self._ngram <= written.shape[1]:
+            lower = torch.where(logits > 0, logits / self._penalty, logits * self._penalty)
+            logits = torch.where(self._vocabulary_mask(generated), lower, logits)
+        if 0 < self._ngram <= generated.shape[1]:
             size = self._ngram - 1
             last = count[:, None] - size + torch.arange(size, device=count.device)
-            ending = torch.where(last < 0, self.nothing, written.gather(1, last.clamp(min=0)))
-            again = self._marked(self._after(ending, written)) & ~self._marked(self._after(ending, asked))
-            logits = logits.masked_fill(again, float("-inf"))
+            prefix = torch.where(last < 0, self.padding, generated.gather(1, last.clamp(min=0)))
+            repeats = self._vocabulary_mask(self._continuations(prefix, generated))
+            allowed = self._vocabulary_mask(self._continuations(prefix, prompt))
+            logits = logits.masked_fill(repeats & ~allowed, float("-inf"))
         return logits
 
-    def _marked(self, tokens: torch.Tensor) -> torch.Tensor:
-        """A mask (rows, vocabulary) of `tokens` (rows, any)."""
-        mask = torch.zeros(len(tokens), self.nothing + 1, dtype=torch.bool, device=tokens.device)
-        return mask.scatter_(1, tokens, True)[:, : self.nothing]
+    def _vocabulary_mask(self, tokens: torch.Tensor) -> torch.Tensor:
+        """A mask (rows, vocabulary) of the ids in `tokens` (rows, any)."""
+        mask = torch.zeros(len(tokens), self.padding + 1, dtype=torch.bool, device=tokens.device)
+        return mask.scatter_(1, tokens, True)[:, : self.padding]
 
-    def _after(self, ending: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """What follows `ending` (rows, size) wherever it stands in `text` (rows, any); `nothing` elsewhere."""
-        size = ending.shape[1]
+    def _continuations(self, prefix: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """The token after each occurrence of `prefix` (rows, size) in `tokens` (rows, any); `padding` elsewhere."""
+        size = prefix.shape[1]
         if not size:
-            return text
-        if text.shape[1] <= size:
-            return torch.full_like(ending, self.nothing)
-        same = (text.unfold(1, size, 1)[:, :-1] == ending[:, None]).all(-1)
-        return torch.where(same, text[:, size:], self.nothing)
+            return tokens
+        if tokens.shape[1] <= size:
+            return torch.full_like(prefix, self.padding)
+        same = (tokens.unfold(1, size, 1)[:, :-1] == prefix[:, None]).all(-1)
+        return torch.where(same, tokens[:, size:], self.padding)
 
 
-class Sampler(Chooser):
-    """A token drawn by its likelihood at a temperature; the same seed draws the same tokens."""
+class TemperatureSampler(GreedySampler):
+    """A token drawn from the softmax at a temperature; the same seed draws the same tokens."""
 
     def __init__(self, decoding: Decoding, end: int, vocabulary: int, temperature: float, seed: int) -> None:
         super().__init__(decoding, end, vocabulary)
         self._temperature = temperature
-        self._draw = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every processor
+        self._generator = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
 
     def __call__(
-        self, logits: torch.Tensor, written: torch.Tensor, count: torch.Tensor, asked: torch.Tensor
+        self, logits: torch.Tensor, generated: torch.Tensor, count: torch.Tensor, prompt: torch.Tensor
     ) -> torch.Tensor:
-        """Tokens (rows), as the Chooser's; never within a captured step."""
-        shares = (self._penalised(logits, written, count, asked) / self._temperature).softmax(-1)
-        waits = torch.empty(shares.shape).exponential_(generator=self._draw).to(shares.device)
-        return (shares / waits).argmax(-1)  # of exponential waits, the first to ring: drawn by its share
+        """Token ids (rows), as GreedySampler's; not within a captured CUDA graph."""
+        probabilities = (self._penalised(logits, generated, count, prompt) / self._temperature).softmax(-1)
+        exponential = torch.empty(probabilities.shape).exponential_(generator=self._generator)
+        # The largest of p / Exp(1) is index i with probability p_i (the exponential race).
+        return (probabilities / exponential.to(probabilities.device)).argmax(-1)

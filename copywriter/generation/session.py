@@ -1,4 +1,4 @@
-"""One run of `ask`: titles typed, named or read from a file, and their texts streamed or as JSON lines."""
+"""One run of `ask`: titles from arguments, the terminal or a file; texts streamed or written as JSON lines."""
 
 import argparse
 import json
@@ -8,27 +8,27 @@ from itertools import islice
 
 from copywriter import params, paths
 from copywriter.errors import UserError
-from copywriter.generation.generate import Written
-from copywriter.generation.inference import Answers, Request, request
+from copywriter.generation.generate import Generated
+from copywriter.generation.inference import InferenceModel, Request, request
 
 
-class Conversation:
-    """What the command line asks for, with its models loaded; `failed` counts the titles that got no text."""
+class Session:
+    """Parsed command-line options with their models loaded; `failed` counts the titles that got no text."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """UserError when weights are missing, damaged or of another base."""
+        """UserError when weights are missing, damaged or trained on another base."""
         self.options = options
         self.failed = 0
         p = params.load()
-        places = {"base": paths.BASE, "tuned": options.weights} if options.compare else {"": options.weights}
-        self.models = {name: Answers(place, p) for name, place in places.items()}
+        weights = {"base": paths.BASE, "tuned": options.weights} if options.compare else {"": options.weights}
+        self.models = {name: InferenceModel(folder, p) for name, folder in weights.items()}
 
     def title(self, title: str, heading: bool = False) -> None:
-        """Writes the text of one title as it comes; as one JSON line with --json."""
+        """Prints the text of one title while it is generated; with --json as one JSON line."""
         try:
             one = self._checked(title, self.options.question)
         except UserError as error:
-            self._bad(str(error))
+            self._fail(str(error))
             return
         if heading:
             print(f"# {one.title}")
@@ -37,61 +37,65 @@ class Conversation:
             print(self._json(one, found), flush=True)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Writes a JSON line for each line that is not empty, in their order; for a bad one its error, and goes on."""
+        """Prints a JSON line for each line that is not empty, in order; for a bad line its error, and continues."""
         numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-        at_once = min(one.at_once for one in self.models.values())
-        while group := [(number, self._read(line)) for number, line in islice(numbered, at_once)]:
-            whole = [one for _, one in group if isinstance(one, Request)]
-            texts = {name: answers.texts(whole) for name, answers in self.models.items()}
-            for number, one in group:
+        batch_size = min(one.batch_size for one in self.models.values())
+        while batch := [(number, self._read(line)) for number, line in islice(numbered, batch_size)]:
+            requests = [one for _, one in batch if isinstance(one, Request)]
+            texts = {name: model.texts(requests) for name, model in self.models.items()}
+            for number, one in batch:
                 if isinstance(one, Request):
-                    print(self._json(one, {name: next(written) for name, written in texts.items()}), flush=True)
+                    print(self._json(one, {name: next(text) for name, text in texts.items()}), flush=True)
                 else:
                     print(json.dumps({"line": number, "error": one}, ensure_ascii=False), flush=True)
-                    self._bad(f"line {number}: {one}")
+                    self._fail(f"line {number}: {one}")
 
-    def _bad(self, what: str) -> None:
+    def _fail(self, message: str) -> None:
         self.failed += 1
-        print(f"ask: {what}", file=sys.stderr, flush=True)
+        print(f"ask: {message}", file=sys.stderr, flush=True)
 
     def _checked(self, title: str, question: str | None) -> Request:
         one = request(title, question)
-        for answers in self.models.values():
-            answers.prompt(one)
+        for model in self.models.values():
+            model.prompt(one)
         return one
 
     def _read(self, line: str) -> Request | str:
-        """What a line asks, or why it cannot be answered."""
+        """The request in a line, or the error message."""
         try:
             row = json.loads(line) if line.lstrip().startswith("{") else {"title": line}
         except (ValueError, RecursionError) as error:
-            return f'it begins as JSON and is none ({error}); write {{"title": "..."}}, or the title alone'
+            return f'it starts with {{ but is not valid JSON ({error}); write {{"title": "..."}}, or the title alone'
         title, question = row.get("title"), row.get("question", self.options.question)
         if not isinstance(title, str) or not isinstance(question, str | None):
-            return 'its "title" or "question" is missing or no text; write {"title": "..."}, or the title alone'
+            return 'its "title" or "question" is missing or not a string; write {"title": "..."}, or the title alone'
         try:
             return self._checked(title, question)
         except UserError as error:
             return str(error)
 
-    def _stream(self, name: str, one: Request) -> Written | None:
+    def _stream(self, name: str, one: Request) -> Generated | None:
         shown = not self.options.json
         if shown and name:
             print(f"{name}: ", end="")
-        written = None
-        for piece, written in self.models[name].stream(one, self.options.temperature, self.options.seed):  # noqa: B007
+        generated = None
+        for piece, generated in self.models[name].stream(one, self.options.temperature, self.options.seed):  # noqa: B007
             if shown:
                 print(printable(piece), end="", flush=True)
         if shown:
             print(flush=True)
-        return written
+        return generated
 
-    def _json(self, one: Request, found: Mapping[str, Written | None]) -> str:
-        texts = {name: {"written": w.text, "stopped": w.stopped, "tokens": w.tokens} for name, w in found.items() if w}
-        asked = {"title": one.title, "question": next(iter(self.models.values())).question(one)}
-        return json.dumps(asked | texts.get("", texts), ensure_ascii=False)
+    def _json(self, one: Request, found: Mapping[str, Generated | None]) -> str:
+        texts = {
+            name: {"written": text.text, "stopped": text.stopped, "tokens": text.tokens}
+            for name, text in found.items()
+            if text
+        }
+        prompt = {"title": one.title, "question": next(iter(self.models.values())).question(one)}
+        return json.dumps(prompt | texts.get("", texts), ensure_ascii=False)
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal would obey."""
+    """`text` with spaces in place of characters that control a terminal."""
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text)

@@ -1,4 +1,4 @@
-"""What the report shows of scores and texts, taken from the files that say it."""
+"""The report's tables of scores and texts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,20 @@ SIDES = ("nearest", "base", "tuned")  # in the order of the table
 
 
 def table(results: Mapping[str, Mapping[str, Any]], comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each score: its name, each side's value and interval, and tuned against base and nearest, as shown."""
+    """A row for each score that base and tuned have: values and intervals of each side, tuned against base and nearest.
+
+    All numbers are formatted texts.
+    """
     rows: list[dict[str, Any]] = []
-    for name, title in scores.NAMES.items():
+    for name, score in scores.SCORES.items():
         if name not in comparison["tuned_against_base"]["scores"]:
             continue
         values = {side: number(name, found[name]) if name in found else "" for side, found in results.items()}
         shown: dict[str, Any] = {
             "name": name,
-            "title": title,
+            "title": score.title,
             "values": values,
-            "grade": scores.BETTER.get(name, 0),
+            "better": score.better,
             "intervals": {},
         }
         for side, found in comparison["intervals"].items():
@@ -39,7 +42,7 @@ def table(results: Mapping[str, Mapping[str, Any]], comparison: Mapping[str, Any
 
 
 def difference(name: str, one: Mapping[str, Any]) -> dict[str, str]:
-    """A difference as it is shown: its value, its interval, how it turned out, and all in a sentence."""
+    """One formatted difference: value, interval, outcome, and the whole as a sentence."""
     return {
         "value": number(name, one["difference"], signed=True),
         "interval": " to ".join(number(name, one[end], signed=True).removesuffix(" points") for end in ("low", "high")),
@@ -51,19 +54,19 @@ def difference(name: str, one: Mapping[str, Any]) -> dict[str, str]:
 def texts(
     sides: Mapping[str, Sequence[Prediction]], found: Mapping[str, Statistics], similarity: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Each test row with all texts, for the page's script: texts and figures of SIDES stand in their order."""
-    overlap = {side: scores.of(found[side])["rougeL"].round(1).tolist() for side in SIDES}
-    invented = {side: found[side][:, COLUMNS.index("invented")].tolist() for side in SIDES}
+    """Each test row with all texts for the page's script; lists are in the order of SIDES."""
+    rouge = {side: scores.of(found[side])["rougeL"].round(1).tolist() for side in SIDES}
+    unsupported = {side: found[side][:, COLUMNS.index("invented")].tolist() for side in SIDES}
     return [
         {
             "title": base.title,
             "question": base.question,
-            "found": sides["nearest"][row].question,
+            "nearest_title": sides["nearest"][row].question,
             "reference": base.reference,
             "written": [sides[side][row].written for side in SIDES],
             "stopped": [sides[side][row].stopped is not False for side in SIDES],
-            "rougeL": [overlap[side][row] for side in SIDES],
-            "invented": [invented[side][row] for side in SIDES],
+            "rougeL": [rouge[side][row] for side in SIDES],
+            "unsupported": [unsupported[side][row] for side in SIDES],
             "similarity": similarity[row],
         }
         for row, base in enumerate(sides["base"])
@@ -71,7 +74,7 @@ def texts(
 
 
 def script_data(value: object) -> Markup:
-    """JSON for a script element of type application/json: nothing in it can end the element or open another."""
+    """JSON for a script element of type application/json, escaped so that it cannot end the element or open another."""
     content = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for char in "<>&\u2028\u2029":
         content = content.replace(char, f"\\u{ord(char):04x}")

@@ -1,4 +1,4 @@
-"""What metrics/report.html has beside what both pages show: charts, all texts as data, and its own script and style."""
+"""Values of metrics/report.html: those of both pages, charts, all texts as data, script and style sheet."""
 
 import base64
 import hashlib
@@ -13,10 +13,10 @@ from copywriter.report.results import Results
 
 
 def values(found: Results) -> dict[str, Any]:
-    """The template's values; script and style are part of the page, which asks no host for anything."""
+    """The template's values; script and style are inline, so that the page loads nothing from a network."""
     code = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     return found.shared() | {
-        "pictures": pictures(found),
+        "charts": charts_of(found),
         "texts": content.script_data(content.texts(found.sides, found.statistics, found.similarity)),
         "script": Markup(code),
         "script_hash": base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
@@ -24,12 +24,13 @@ def values(found: Results) -> dict[str, Any]:
     }
 
 
-def pictures(found: Results) -> dict[str, Any]:
-    """The page's charts: scores with their intervals, losses, and the three length histograms."""
+def charts_of(found: Results) -> dict[str, Any]:
+    """The charts: scores with intervals, losses, and three length histograms."""
     intervals = found.comparison["intervals"]
     groups = {
         scores.NAMES[name]: {side: (found.results[side][name], *intervals[side][name]) for side in content.SIDES}
         for name in scores.OVERLAP
+        if all(name in intervals[side] for side in content.SIDES)
     }
     curves = {
         "loss": [(row["step"], row["loss"]) for row in found.train],

@@ -1,4 +1,4 @@
-"""What metrics/report.md has beside what both pages show: twenty titles, and curves short enough to read."""
+"""Values of metrics/report.md: those of both pages, twenty titles, and thinned curves."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from copywriter.evaluation.predictions import Prediction
 from copywriter.report.results import History, Results
 
 TITLES = 20
-TEXT_CHARACTERS = 600  # of a text that is shown
+TEXT_CHARACTERS = 600  # shown of a text
 CURVE_ROWS = 10
 
 Row = tuple[Prediction, ...]  # of one title: nearest, base, tuned
 
 
 def values(found: Results) -> dict[str, Any]:
-    """All that the template names."""
+    """The template's values."""
     return found.shared() | {
-        "chosen": choose(list(zip(*found.sides.values(), strict=True))),
+        "chosen": select(list(zip(*found.sides.values(), strict=True))),
         "characters": TEXT_CHARACTERS,
         "examples": found.examples,
         "train": found.train,
@@ -25,13 +25,13 @@ def values(found: Results) -> dict[str, Any]:
     }
 
 
-def choose(rows: Sequence[Row], count: int = TITLES) -> list[Row]:
-    """The rows whose titles have the smallest hashes: the same ones in every run, picked by nobody."""
+def select(rows: Sequence[Row], count: int = TITLES) -> list[Row]:
+    """The rows whose titles have the smallest hashes: the same in every run, and not selected by hand."""
     return sorted(rows, key=lambda one: hashlib.sha256(one[0].title.encode()).digest())[:count]
 
 
 def thin(rows: History, count: int = CURVE_ROWS) -> History:
-    """At most `count` rows, evenly spaced, the first and the last among them; of equal steps the last."""
+    """At most `count` evenly spaced rows, including first and last; of rows with equal steps the last."""
     last = list({row["step"]: row for row in rows}.values())
     if len(last) <= count:
         return last

@@ -1,4 +1,4 @@
-"""metrics/model_card.md: what an adapter is, was made of and gets wrong, with a head in the form that hubs read."""
+"""Values of metrics/model_card.md: origin, scores and limitations of the adapter, with metadata for model hubs."""
 
 import re
 from typing import Any
@@ -11,13 +11,7 @@ from copywriter.evaluation import scores
 from copywriter.report import content
 from copywriter.report.results import Results
 
-_KINDS = {  # the hub's name of the metric that each score is
-    "bleu": "bleu",
-    **dict.fromkeys(("rouge1", "rouge2", "rougeL"), "rouge"),
-    "chrf": "chrf",
-    "perplexity": "perplexity",
-}
-# Of the licences that the hub has a name for, those that base models have; any other name makes it refuse a card.
+# The licences of base models among those that the hub accepts; it refuses a card with any other name.
 _LICENCES = {
     *("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
     *("openrail", "bigscience-openrail-m", "bigscience-bloom-rail-1.0", "bigcode-openrail-m"),
@@ -26,22 +20,22 @@ _LICENCES = {
 
 
 def values(found: Results) -> dict[str, Any]:
-    """All that the template names."""
-    asked = found.receipt["asked"]
+    """The template's values."""
+    example = found.receipt["asked"]
     return found.shared() | {
         "head": Markup(yaml.safe_dump(head(found), sort_keys=False, allow_unicode=True, width=120)),
         "hub_name": sources.hub_name(found.model),
         "receipt": found.receipt,
         "results": found.results,
         "losses": {name: last(found.receipt[name]) for name in ("losses", "validation_losses")},
-        "table": [row for row in content.table(found.results, found.comparison) if row["grade"]],
-        "title": Markup(asked["title"]),
-        "prompt": Markup(repr(asked["prompt"])),
+        "table": [row for row in content.table(found.results, found.comparison) if row["better"]],
+        "title": Markup(example["title"]),
+        "prompt": Markup(repr(example["prompt"])),
     }
 
 
 def head(found: Results) -> dict[str, Any]:
-    """The metadata: https://huggingface.co/docs/hub/model-cards. What is not known is left out."""
+    """The metadata (https://huggingface.co/docs/hub/model-cards), without fields that are unknown."""
     name, licence = sources.hub_name(found.model), found.model.licence
     base = {"base_model": name, "base_model_relation": "adapter"} if name else {}
     own = {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", licence.lower()).strip("-") or "unnamed"}
@@ -57,13 +51,13 @@ def head(found: Results) -> dict[str, Any]:
 
 
 def results(found: Results) -> dict[str, Any]:
-    """The adapter's scores, each with its signature as the metric's configuration."""
+    """The adapter's scores that hubs have a name for, with their signatures as configuration."""
     tuned = found.results["tuned"]
     signatures = {signature.partition("|")[0].lower(): {"config": signature} for signature in tuned["signatures"]}
     metrics = [
-        {"type": kind, "name": scores.NAMES[name], "value": tuned[name], **signatures.get(kind, {})}
-        for name, kind in _KINDS.items()
-        if name in tuned
+        {"type": score.hub, "name": score.title, "value": tuned[key], **signatures.get(score.hub, {})}
+        for key, score in scores.SCORES.items()
+        if score.hub and key in tuned
     ]
     dataset = {"type": found.given.dataset, "name": f"{found.given.dataset}, product families of no training row"}
     task = {"type": "text-generation", "name": "product descriptions from titles"}

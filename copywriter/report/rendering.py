@@ -1,4 +1,4 @@
-"""Templates -> pages. Every text in one is escaped for its format, unless something of ours made it that format's."""
+"""Rendering of templates. Every value is escaped for the page's format unless it is Markup."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ FILTERS: dict[str, Callable[..., str]] = {
 
 
 def render(template: str, **values: Any) -> str:
-    """A file of TEMPLATES filled in: Markdown if its name ends in .md.j2, else HTML; a name without a value raises."""
+    """Renders a file of TEMPLATES: Markdown if its name ends in .md.j2, else HTML; a missing value raises."""
     as_markdown = template.endswith(".md.j2")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

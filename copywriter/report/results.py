@@ -1,4 +1,4 @@
-"""What the report is about: the files of all stages, read once and held against each other."""
+"""The results of all stages, read from their files and checked for consistency."""
 
 import csv
 import json
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from copywriter import errors, params, paths, records, sources
 from copywriter.errors import UserError
 from copywriter.evaluation import predictions, row_statistics, scores
 from copywriter.evaluation.predictions import Prediction
 from copywriter.evaluation.row_statistics import Statistics
 from copywriter.evaluation.slices import BY
-from copywriter.evaluation.verdict import GRADES
 from copywriter.records import Example
 from copywriter.report import content
 
@@ -25,7 +26,7 @@ History = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class Results:
-    """One run, from its params to its scores."""
+    """One run of the pipeline, from its params to its scores."""
 
     given: params.Params
     dataset: sources.Dataset
@@ -38,7 +39,7 @@ class Results:
     slices: Any
     receipt: Any  # the adapter's
     examples: dict[str, list[Example]]  # of each cleaning rule
-    sides: dict[str, list[Prediction]]  # in the order of page.SIDES, titles in one order
+    sides: dict[str, list[Prediction]]  # in the order of content.SIDES, with equal titles
     statistics: dict[str, Statistics]
     similarity: list[float]  # of each test title to the nearest training title
     histogram: list[dict[str, str]]
@@ -46,7 +47,7 @@ class Results:
     validation: History
 
     def shared(self) -> dict[str, Any]:
-        """What both pages show, by the names that their templates use."""
+        """The values that both pages use, by their names in the templates."""
         return {
             "given": self.given,
             "dataset": self.dataset,
@@ -56,8 +57,14 @@ class Results:
             "comparison": self.comparison,
             "slices": self.slices,
             "slices_by": BY,
-            "grades": [name for name in GRADES if name in self.results["base"]],
+            "grades": [name for name in scores.GRADES if name in self.results["base"]],
             "names": scores.NAMES,
+            "grade_names": ", ".join(scores.NAMES[name] for name in scores.GRADES if name in self.results["tuned"]),
+            "explanations": [
+                Markup(one.explanation)
+                for key, one in scores.SCORES.items()
+                if one.explanation and key in self.results["tuned"]
+            ],
             "equal_texts": sum(
                 base.written == tuned.written
                 for base, tuned in zip(self.sides["base"], self.sides["tuned"], strict=True)
@@ -71,7 +78,7 @@ class Results:
 
 
 def read(given: params.Params) -> Results:
-    """All that was found; UserError when a file is missing, or when two are of different runs."""
+    """Reads all results; UserError when a file is missing, or when two files are of different runs."""
     examples: dict[str, list[Example]] = {}
     for one in records.read_examples(paths.CLEANING_EXAMPLES):
         examples.setdefault(one.rule, []).append(one)
@@ -99,7 +106,7 @@ def read(given: params.Params) -> Results:
 
 
 def check(found: Results) -> None:
-    """UserError when the numbers contradict each other: files of different runs."""
+    """UserError when the numbers are inconsistent, so that the files must be of different runs."""
     clean, split, rows = found.clean, found.split, len(found.sides["base"])
     dropped = sum(clean["dropped"].values())
     if clean["read"] != clean["kept"] + dropped:
@@ -111,25 +118,25 @@ def check(found: Results) -> None:
     base, tuned = found.results["base"], found.results["tuned"]
     for side in content.SIDES:
         if not (scored := found.results[side]["rows"]) == rows == split["test"]:
-            what = f"scores {scored:,} texts, {rows:,} are written, {split['test']:,} titles are tested"
+            what = f"has {scored:,} rows, but there are {rows:,} texts and {split['test']:,} test titles"
             raise UserError(f"{paths.scores(side)} {what}; run 'dvc repro evaluate baseline'")
     for key in ("signatures", "decoding", "scored"):
         if base[key] != tuned[key]:
-            raise UserError(f"base and tuned were not scored alike: their {key} differ; run 'dvc repro evaluate'")
+            raise UserError(f"base and tuned were scored differently: their {key} differ; run 'dvc repro evaluate'")
     for before in ("base", "nearest"):
         for name, one in found.comparison[f"tuned_against_{before}"]["scores"].items():
             if (one["before"], one["after"]) != (found.results[before][name], tuned[name]):
-                what = f"{paths.COMPARISON} is of other scores than {before}'s {name}"
+                what = f"{paths.COMPARISON} and {paths.scores(before)} have different values of {name}"
                 raise UserError(f"{what}; run 'dvc repro compare'")
     if "asked" not in found.receipt:
-        raise UserError(f"{paths.RECEIPT} is of another version of this code; run 'dvc repro train_qlora'")
+        raise UserError(f"{paths.RECEIPT} was written by another version of this project; run 'dvc repro train_qlora'")
     if (trained := found.receipt["base"]["model"]) != found.given.model:
         what = f"{paths.ADAPTER} was trained on {trained}, but params.yaml has model {found.given.model}"
         raise UserError(f"{what}; run 'dvc repro train_qlora'")
 
 
 def flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Nested values as texts under dotted keys, as `dvc exp run -S` takes them."""
+    """Nested values as texts by dotted key, in the form of `dvc exp run -S`."""
     flat: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, dict):

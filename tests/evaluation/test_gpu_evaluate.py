@@ -1,4 +1,4 @@
-"""Likelihoods and kept texts on a CUDA device; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
+"""Likelihoods and cached texts on a CUDA device; run there with `COPYWRITER_TEST_GPU=1 pytest -m gpu`."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_likelihoods_are_those_of_the_cpu(tiny_base: Path, dtype: torch.dtype, s
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
-def test_an_untrained_adapter_scores_as_the_base_and_scoring_again_loads_no_model(
+def test_untrained_adapter_scores_as_base_and_rescoring_loads_no_model(
     room: Path, quantization: str, monkeypatch: Any
 ) -> None:
     p = prepare(room, epochs=0, quantization=quantization)
@@ -44,7 +44,7 @@ def test_an_untrained_adapter_scores_as_the_base_and_scoring_again_loads_no_mode
     assert outputs("base") == outputs("tuned")
 
 
-def test_a_killed_evaluation_goes_on_to_the_same_bytes(room: Path) -> None:
+def test_a_killed_evaluation_resumes_to_the_same_bytes(room: Path) -> None:
     p = prepare(room, decoding__batch_size=4)
     evaluate.run("base", p)
     whole = outputs("base")

@@ -1,4 +1,4 @@
-"""Generation: greedy as transformers does it, and an untrained adapter is its base."""
+"""Greedy generation equals transformers; an untrained adapter equals its base."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ def dense(tiny_base: Path) -> Any:
 
 
 def plain(dense: Any, prompt: list[int], end: int, **settings: Any) -> list[int]:
-    """What transformers' own generate writes for one prompt."""
+    """The token ids of transformers' own generate for one prompt."""
     ids = torch.tensor([prompt])
     with torch.inference_mode():
         out = dense.generate(
@@ -43,12 +43,12 @@ def plain(dense: Any, prompt: list[int], end: int, **settings: Any) -> list[int]
 
 
 def greedy(dense: Any, prompts: list[list[int]], end: int, decoding: Any, **settings: Any) -> list[list[int]]:
-    """What ours writes, in the order of the prompts."""
+    """The token ids of our generate, in prompt order."""
     written = dict(generate.greedy(dense, prompts, end, decoding, **settings))
     return [written[row] for row in range(len(prompts))]
 
 
-def test_a_batch_writes_what_transformers_writes_for_each_prompt_alone(dense: Any) -> None:
+def test_a_batch_equals_transformers_on_each_prompt_alone(dense: Any) -> None:
     decoding = PLAIN.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
     # An end token that some of the rows write early and others never, so that rows leave the batch at different steps.
     free = [plain(dense, prompt, 0, max_new_tokens=30) for prompt in PROMPTS]
@@ -59,7 +59,7 @@ def test_a_batch_writes_what_transformers_writes_for_each_prompt_alone(dense: An
 
 
 @pytest.mark.parametrize("settings", [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 2}])
-def test_a_penalty_sees_the_written_text_alone(dense: Any, settings: dict[str, Any]) -> None:
+def test_a_penalty_counts_generated_tokens_only(dense: Any, settings: dict[str, Any]) -> None:
     decoding = PLAIN.model_copy(update={"max_new_tokens": 30, "batch_size": 4})
     free = greedy(dense, PROMPTS, 0, decoding)
     penalised = greedy(dense, PROMPTS, 0, decoding.model_copy(update=settings))
@@ -72,7 +72,7 @@ def test_a_penalty_sees_the_written_text_alone(dense: Any, settings: dict[str, A
             assert len(pairs) == len(set(pairs))
 
 
-def test_each_text_comes_with_the_number_of_its_prompt_and_says_whether_it_stopped(dense: Any, tiny_base: Path) -> None:
+def test_each_text_has_its_prompts_index_and_whether_it_stopped(dense: Any, tiny_base: Path) -> None:
     tokenizer = load_tokenizer(tiny_base)
     decoding = PLAIN.model_copy(update={"max_new_tokens": 12, "batch_size": 2})
     together = dict(generate.texts(dense, tokenizer, PROMPTS, decoding))
@@ -82,7 +82,7 @@ def test_each_text_comes_with_the_number_of_its_prompt_and_says_whether_it_stopp
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
-def test_rows_that_take_the_place_of_others_write_what_they_write_alone(dense: Any, batch_size: int) -> None:
+def test_reused_rows_of_a_batch_equal_each_prompt_alone(dense: Any, batch_size: int) -> None:
     prompts = [[1, *range(10 + row, 12 + row + row % 7)] for row in range(40)]
     most = [1 + row * 5 % 17 for row in range(40)]
     decoding = PLAIN.model_copy(update={"max_new_tokens": 20, "batch_size": batch_size})
@@ -98,10 +98,10 @@ def test_afterwards_the_model_is_as_it_was(dense: Any) -> None:
     before = (dense.config._attn_implementation, set(dense.state_dict()))
     next(generate.greedy(dense, PROMPTS, 0, changed().decoding))
     assert (dense.config._attn_implementation, set(dense.state_dict())) == before
-    assert not any(hasattr(module, "slot_keys") for module in dense.modules())
+    assert not any(hasattr(module, "cached_keys") for module in dense.modules())
 
 
-def test_a_sliding_window_is_kept_in_prompt_and_text() -> None:
+def test_a_sliding_window_limits_prompt_and_text() -> None:
     config = AutoConfig.for_model(**figures("gemma-3-1b", tiny=True) | {"sliding_window": 6})
     torch.manual_seed(0)
     windowed: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
@@ -132,7 +132,7 @@ def prepare(room: Path, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
-def test_an_untrained_adapter_writes_exactly_what_the_base_writes(room: Path, quantization: str) -> None:
+def test_an_untrained_adapter_generates_the_bases_texts(room: Path, quantization: str) -> None:
     p = prepare(room, epochs=0, quantization=quantization)
     train_qlora.run(p)
     for variant in ("base", "tuned"):
@@ -157,7 +157,7 @@ def test_a_trained_adapter_is_merged_in_full_precision(room: Path) -> None:
         )
 
 
-def test_an_adapter_with_another_base_is_refused_with_the_command_to_type(room: Path) -> None:
+def test_an_adapter_of_another_base_is_refused_with_the_cure(room: Path) -> None:
     train_qlora.run(prepare(room, epochs=0))
     pin = json.loads((paths.BASE / "pin.json").read_text())
     files.write_json(paths.BASE / "pin.json", {**pin, "model": "other", "files": {"model.safetensors": "0" * 64}})
@@ -173,7 +173,7 @@ def test_missing_weights_name_the_command(room: Path) -> None:
         loading.load_dense(paths.BASE, "none", torch.float32, CPU)
 
 
-def test_ask_writes_what_evaluate_writes(room: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+def test_ask_and_evaluate_give_equal_texts(room: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     p = prepare(room, epochs=0)
     train_qlora.run(p)
     evaluate.run("tuned", p)

@@ -1,4 +1,4 @@
-"""A model whose logits are no numbers ends in one sentence with its cure, whatever was wanted of it."""
+"""NaN logits end every command in one sentence with its cure."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from copywriter import paths
 from copywriter.errors import UserError
 from copywriter.evaluation import likelihood
 from copywriter.generation import generate
-from copywriter.generation.sampling import Chooser
+from copywriter.generation.sampling import GreedySampler
 from copywriter.modeling import loading
 from copywriter.prompt import Example, load_tokenizer
 from tests.conftest import ROOT, changed
@@ -30,8 +30,8 @@ CURES = {
 
 
 def stream(dense: Any, tokenizer: Any) -> None:
-    choose = Chooser(DECODING, 0, dense.get_output_embeddings().weight.shape[0])
-    list(generate.stream(dense, tokenizer, [1, 2, 3], DECODING, choose))
+    sampler = GreedySampler(DECODING, 0, dense.get_output_embeddings().weight.shape[0])
+    list(generate.stream(dense, tokenizer, [1, 2, 3], DECODING, sampler))
 
 
 WAYS: dict[str, Callable[[Any, Any], object]] = {
@@ -43,7 +43,7 @@ WAYS: dict[str, Callable[[Any, Any], object]] = {
 
 @pytest.mark.parametrize("dtype", CURES)
 @pytest.mark.parametrize("way", WAYS)
-def test_the_cure_fits_the_format(tiny_base: Path, way: str, dtype: torch.dtype) -> None:
+def test_the_cure_depends_on_the_number_format(tiny_base: Path, way: str, dtype: torch.dtype) -> None:
     broken: Any = loading.load_dense(tiny_base, "none", dtype, torch.device("cpu"))
     broken.model.norm.weight.data.fill_(float("nan"))
     sentence = f"the model's logits are not numbers in {str(dtype).removeprefix('torch.')}; {CURES[dtype]}"
@@ -59,7 +59,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_says_it_in_one_sentence(room: Path, name: str) -> None:
+def test_commands_end_with_one_sentence(room: Path, name: str) -> None:
     prepare(room)
     (room / "titles.txt").write_text("Steel bucket\nMug\n")
     weights = paths.BASE / "model.safetensors"

@@ -1,4 +1,4 @@
-"""The next token: the penalties are transformers' own, but for runs of tokens that the prompt holds."""
+"""Sampling: penalties equal those of transformers, except for n-grams of the prompt."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import pytest
 import torch
 from transformers import NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
 
-from copywriter.generation.sampling import Chooser
+from copywriter.generation.sampling import GreedySampler
 from tests.conftest import changed
 
 VOCABULARY, ROWS, MOST, END = 7, 200, 12, 6  # few words, so that runs do come again
 
 
-def chooser(**settings: Any) -> Chooser:
+def sampler(**settings: Any) -> GreedySampler:
     off = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
-    return Chooser(changed().decoding.model_copy(update=off | settings), END, VOCABULARY)
+    return GreedySampler(changed().decoding.model_copy(update=off | settings), END, VOCABULARY)
 
 
 def filled(rows: list[list[int]], width: int) -> torch.Tensor:
@@ -40,27 +40,27 @@ def test_penalties_are_those_of_transformers(given: tuple[torch.Tensor, list[lis
     ]
     counts = torch.tensor([len(row) for row in rows])
     nothing = filled([[] for _ in rows], 3)
-    found = chooser(**{name: value})(logits, filled(rows, MOST), counts, nothing).tolist()
+    found = sampler(**{name: value})(logits, filled(rows, MOST), counts, nothing).tolist()
     assert found == expected
     assert found != logits.argmax(-1).tolist()
 
 
-def test_a_run_of_the_prompt_may_come_again_and_no_other() -> None:
+def test_only_ngrams_of_the_prompt_may_repeat() -> None:
     logits = torch.zeros(1, VOCABULARY)
     logits[0, 3] = 1.0
     written = [1, 2, 3, 4, 1, 2]  # 3 would repeat 1 2 3
-    choose = chooser(no_repeat_ngram_size=3)
+    sample = sampler(no_repeat_ngram_size=3)
 
     def next_token(asked: list[int]) -> int:
-        return int(choose(logits, filled([written], MOST), torch.tensor([len(written)]), filled([asked], 5)))
+        return int(sample(logits, filled([written], MOST), torch.tensor([len(written)]), filled([asked], 5)))
 
     assert next_token([0, 1, 2, 3]) == 3
     assert next_token([0, 1, 2]) != 3
     assert next_token([2, 3, 1, 2]) != 3
 
 
-def test_a_prompt_shorter_than_the_run_exempts_nothing() -> None:
+def test_a_prompt_shorter_than_the_ngram_exempts_nothing() -> None:
     logits = torch.zeros(1, VOCABULARY)
     logits[0, 3] = 1.0
     written, asked = filled([[1, 2, 3, 1, 2]], MOST), torch.tensor([[2, 3]])
-    assert int(chooser(no_repeat_ngram_size=3)(logits, written, torch.tensor([5]), asked)) != 3
+    assert int(sampler(no_repeat_ngram_size=3)(logits, written, torch.tensor([5]), asked)) != 3

@@ -228,7 +228,7 @@ def test_a_run_with_options_resumes_merges_and_exports(room: Path, name: str) ->
     unmerged = PeftModel.from_pretrained(base(room, "4bit"), str(paths.ADAPTER)).eval()
     with torch.inference_mode():
         torch.testing.assert_close(merged(IDS).logits, unmerged(IDS).logits, atol=1e-4, rtol=1e-4)
-    (written,) = inference.Answers(paths.ADAPTER, p).texts([inference.request("Bucket 3")])
+    (written,) = inference.InferenceModel(paths.ADAPTER, p).texts([inference.request("Bucket 3")])
     assert written.tokens > 0
     export.merged(paths.ADAPTER, Path("out"), p)
     plain = AutoModelForCausalLM.from_pretrained("out", dtype=torch.float32, local_files_only=True)

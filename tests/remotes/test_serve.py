@@ -1,4 +1,4 @@
-"""A merged export behind the server of transformers: the openai client gets what the model writes, asked as trained."""
+"""A merged export behind `transformers serve`: the openai client gets the model's text for a training prompt."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ def address(room: Path) -> Iterator[str]:
 
 
 def wait(server: "subprocess.Popen[bytes]", address: str) -> None:
-    """Until the server answers; AssertionError with what it said when it ends before."""
+    """Waits until the server answers; AssertionError with its log when it ends before."""
     while True:
         assert server.poll() is None, Path("server.log").read_text()
         try:

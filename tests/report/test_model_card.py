@@ -1,4 +1,4 @@
-"""The model card: a head that hubs read, figures of this run alone, and code that writes what the project writes."""
+"""The model card: metadata that hubs read, values of this run only, and code that generates the project's text."""
 
 import re
 import shutil
@@ -11,21 +11,19 @@ from huggingface_hub import ModelCard
 
 from copywriter import paths
 from copywriter.generation import inference
-from copywriter.generation.inference import Answers
+from copywriter.generation.inference import InferenceModel
 from copywriter.training import receipt
 from stages import report, train_qlora
 from tests.conftest import ROOT, room_in
 from tests.generation.test_generate import prepare
-from tests.stages import test_report
-from tests.stages.test_report import RECEIPT, TUNED, rendered, write
-from tests.stages.test_report import checkout as checkout
+from tests.support.reported_run import RECEIPT, TUNED, page, rendered, write
 
 SPECS = yaml.safe_load((ROOT / "sources.yaml").read_text())["models"]
 
 
 def written(**changes: Any) -> str:
     """The card after a report."""
-    test_report.page(**changes)
+    page(**changes)
     return paths.MODEL_CARD.read_text(encoding="utf-8")
 
 
@@ -70,7 +68,7 @@ def test_the_hubs_own_reader_finds_what_the_card_says() -> None:
         ("---", {"license": "other", "license_name": "unnamed"}),
     ],
 )
-def test_a_licence_that_the_hub_does_not_know_is_another_with_its_name(licence: str, head: dict[str, str]) -> None:
+def test_a_licence_unknown_to_the_hub_is_other_with_its_name(licence: str, head: dict[str, str]) -> None:
     content = yaml.safe_load(paths.SOURCES.read_text())
     content["models"]["mine"] = {"kind": "folder", "path": "x", "licence": licence}
     paths.SOURCES.write_text(yaml.safe_dump(content))
@@ -97,7 +95,7 @@ def test_every_models_own_repository_is_the_base(name: str) -> None:
         "- `BLEU|tok:13a`",
         "- intervals: `paired bootstrap, 10000 times, seed 42`",
         "- **The test has 40 titles**: even a large difference may be chance.",
-        "Loss at the end, in nats a token: 3.134 in training, 3.250 on 960 validation rows.",
+        "Final loss, in nats a token: 3.134 in training, 3.250 on 960 validation rows.",
         "| `learning_rate` | 0.001 |",
     ],
 )
@@ -108,10 +106,10 @@ def test_says_what_the_files_say(line: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "45.0% of its texts state a number that the title does not, 0.50 a text (base 0.50)",
-        "the catalogue, which knows its products, 0.25",
-        "10.0% of its texts (base 75.0%) did not end by themselves",
-        "9,000 rows of 10,000 clean ones, 123 of them cut at 450 tokens of description; 1,234,567 tokens an epoch",
+        "45.0% of its texts state a number that is not in the title: 0.50 a text "
+        "(base 0.50, the catalogue's own texts 0.25)",
+        "10.0% of its texts (base 75.0%) did not end within 450 tokens",
+        "9,000 of 10,000 cleaned rows, 123 of them truncated to 450 tokens of description; 1,234,567 tokens an epoch",
         "`" + "a" * 64 + "`",
         "fingerprint `4b12bf2e9680b1a0`",
     ],
@@ -126,14 +124,14 @@ def test_is_the_same_twice_and_holds_no_line_of_a_catalogue() -> None:
     assert "Title " not in first.replace("Title Girls", "") and "Reference" not in first
 
 
-def test_an_untrained_adapter_is_said_to_be_one() -> None:
+def test_an_untrained_adapter_is_called_untrained() -> None:
     untrained = {"steps": 0, "losses": {}, "validation_losses": {}}
     write(paths.RECEIPT, RECEIPT | untrained)
     shutil.copy(paths.predictions("base"), paths.predictions("tuned"))
     text = written(epochs=0)
     assert "**It is untrained**" in text
-    assert "**It wrote the base model's text for every title.**" in text
-    assert "Loss at the end" not in text
+    assert "**Its text for every title is equal to the base model's.**" in text
+    assert "Final loss" not in text
 
 
 def test_names_of_the_users_cannot_become_markup() -> None:
@@ -170,6 +168,6 @@ def test_the_cards_code_writes_what_the_project_writes(
     capsys.readouterr()
     exec(python.replace('"models/base"', '"models/base", dtype="float32"'), {})
     printed = capsys.readouterr().out
-    one = Answers(paths.ADAPTER, p)
+    one = InferenceModel(paths.ADAPTER, p)
     expected = next(one.texts([inference.request(receipt.TITLE, p.prompt.questions[0])])).text
     assert printed.rstrip("\n").endswith(expected.rstrip()) and len(expected) > 10

@@ -1,4 +1,4 @@
-"""The nearest title is the nearest, ties go to the first row, and its description is handed out as it is."""
+"""The nearest-neighbour baseline: the most similar title, the first of equal ones, with its unchanged description."""
 
 import json
 import math
@@ -64,7 +64,7 @@ def test_nothing_to_choose_from_is_an_error() -> None:
         list(nearest(["lamp"], []))
 
 
-def test_the_stage_hands_out_the_description_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_are_the_unchanged_training_descriptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     train = [
         Product("Blue lamp", "A lamp.\nIt is blue."),
@@ -83,7 +83,7 @@ def test_the_stage_hands_out_the_description_as_it_is(tmp_path: Path, monkeypatc
     nearest_scores, catalogue = (json.loads(paths.scores(name).read_text()) for name in ("nearest", "catalogue"))
     assert nearest_scores["rows"] == catalogue["rows"] == 2
     assert set(catalogue) == {*scores.WITHOUT_REFERENCE, "rows"}
-    assert catalogue["invented_facts"] == 0 and nearest_scores["invented_facts"] == 0.5
+    assert catalogue["unsupported_numbers"] == 0 and nearest_scores["unsupported_numbers"] == 0.5
     first = [file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()]
     baseline.run()
     assert [file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()] == first

@@ -1,4 +1,4 @@
-"""Intervals cover what they promise, chance is called chance, a tie a tie, and slices hold every row once."""
+"""Significance: intervals have their coverage, chance is a tie, and slices contain every row once."""
 
 import itertools
 import json
@@ -11,11 +11,12 @@ from sacrebleu.metrics.bleu import BLEU
 
 from copywriter import files, paths, records
 from copywriter.errors import UserError
-from copywriter.evaluation import measure, predictions, row_statistics, scores, significance
+from copywriter.evaluation import measure, metric, predictions, row_statistics, scores, significance
 from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.scores import GRADES
 from copywriter.evaluation.significance import Difference
 from copywriter.evaluation.slices import quarters, slices
-from copywriter.evaluation.verdict import GRADES, outcome, sentence, verdict
+from copywriter.evaluation.verdict import outcome, sentence, verdict
 from stages import baseline, compare
 from tests.conftest import changed
 from tests.evaluation.test_scores import NOTHING
@@ -23,8 +24,8 @@ from tests.evaluation.test_scores import NOTHING
 
 def table(rouge: Any) -> row_statistics.Statistics:
     """Rows whose ROUGE-L is given, 0 to 100, and nothing else."""
-    values = np.rint(np.asarray(rouge) * row_statistics.SHARE / 100).astype(np.int64)
-    return row_statistics.table({"rows": np.ones(len(values), np.int64), "rougeL": values})
+    values = np.rint(np.asarray(rouge) * metric.SHARE / 100).astype(np.int64)
+    return row_statistics.from_columns({"rows": np.ones(len(values), np.int64), "rougeL": values})
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
@@ -40,7 +41,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     assert found.p == round(1 / (1 + significance.RESAMPLES), 4)
 
 
-def test_chance_is_found_significant_about_as_often_as_five_in_a_hundred() -> None:
+def test_chance_is_significant_in_about_five_of_a_hundred() -> None:
     generator = np.random.default_rng(2)
     found = []
     for trial in range(300):
@@ -88,12 +89,10 @@ def test_the_same_seed_gives_the_same_digits() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 10, 333])
-def test_the_digits_do_not_depend_on_how_many_resamples_are_drawn_at_once(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batching_of_resamples_changes_no_digit(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = (table(np.random.default_rng(of).uniform(0, 100, 7)) for of in (1, 2))
     expected = significance.compare(before, after, 1, 200)
-    monkeypatch.setattr(significance, "_AT_ONCE", at_once)
+    monkeypatch.setattr(significance, "_DRAWS_AT_ONCE", at_once)
     assert significance.compare(before, after, 1, 200) == expected
 
 
@@ -108,7 +107,7 @@ TIE = Difference(1.0, 1.2, 0.2, -0.3, 0.7, 0.41, 0.75)
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "expected", "said"),
+    ("name", "one", "expected", "expected_start"),
     [
         (
             "bleu",
@@ -130,15 +129,18 @@ TIE = Difference(1.0, 1.2, 0.2, -0.3, 0.7, 0.41, 0.75)
         ("bleu", Difference(1, 2, 1, -0.1, 2, 0.01, 1), "tie", "BLEU: base 1.00"),  # zero lies in the interval
     ],
 )
-def test_a_difference_in_words(name: str, one: Difference, expected: str, said: str) -> None:
+def test_a_difference_as_a_sentence(name: str, one: Difference, expected: str, expected_start: str) -> None:
     assert outcome(name, one) == expected
-    assert sentence(name, one, "base", "tuned").startswith(said)
+    assert sentence(name, one, "base", "tuned").startswith(expected_start)
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "expected_start"),
     [
-        (dict.fromkeys(GRADES, TIE), "A tie: on 40 titles BLEU, ROUGE-L, chrF and NLL of the reference do not tell "),
+        (
+            dict.fromkeys(GRADES, TIE),
+            "A tie: on 40 titles BLEU, ROUGE-L, chrF and NLL of the reference do not ",
+        ),
         (
             {"bleu": UP, "rougeL": TIE, "nll": UP, "chrf": UP},
             "On 40 titles, tuned against base: "
@@ -147,8 +149,8 @@ def test_a_difference_in_words(name: str, one: Difference, expected: str, said: 
         ({"bleu": UP}, "On 40 titles, tuned against base: better by BLEU."),
     ],
 )
-def test_the_verdict_names_what_it_goes_by(found: dict[str, Difference], said: str) -> None:
-    assert verdict(found, "base", "tuned", 40).startswith(said)
+def test_the_verdict_names_its_scores(found: dict[str, Difference], expected_start: str) -> None:
+    assert verdict(found, "base", "tuned", 40).startswith(expected_start)
 
 
 @pytest.mark.parametrize("values", [[5.0], [1, 1, 1, 1], [1, 2], list(range(101)), [1] * 90 + [2, 3, 4]])
@@ -185,7 +187,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_files_of_a_comparison_are_the_same_twice_and_agree_with_the_scores(checkout: Path) -> None:
+def test_comparison_files_are_deterministic_and_match_the_scores(checkout: Path) -> None:
     written = []
     for _ in range(2):
         compare.run(changed())
@@ -205,13 +207,13 @@ def test_the_files_of_a_comparison_are_the_same_twice_and_agree_with_the_scores(
 
 def test_files_of_different_runs_are_refused(checkout: Path) -> None:
     row_statistics.write(paths.statistics("tuned"), table([1.0] * 11))
-    with pytest.raises(UserError, match=r"statistics_tuned.parquet is of 11 rows, but 12 texts are written; run"):
+    with pytest.raises(UserError, match=r"statistics_tuned.parquet has 11 rows, but there are 12 texts; run"):
         compare.run(changed())
 
 
-def test_a_similarity_for_every_title(checkout: Path) -> None:
+def test_every_title_needs_a_similarity(checkout: Path) -> None:
     paths.SIMILARITY.write_text("similarity\n0.5\n")
-    with pytest.raises(UserError, match="is of 1 titles, not 12; run 'dvc repro baseline'"):
+    with pytest.raises(UserError, match="has 1 titles, not 12; run 'dvc repro baseline'"):
         compare.run(changed())
 
 

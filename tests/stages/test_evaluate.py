@@ -1,4 +1,4 @@
-"""The stage evaluate: texts and likelihoods are kept, go on after a kill, and are scored without the model."""
+"""The stage evaluate: texts and likelihoods are cached, resume after a kill, and are scored without the model."""
 
 import json
 import math
@@ -52,12 +52,12 @@ def test_nll_of_a_batch_is_that_of_each_row_alone(dense: Any, room: dict[str, in
         assert found[number] == pytest.approx(alone(dense, row), abs=2e-3)
 
 
-def test_nll_of_some_rows_has_the_bits_that_all_rows_give(dense: Any) -> None:
+def test_nll_of_some_rows_equals_that_of_all_rows_bit_for_bit(dense: Any) -> None:
     everything = dict(likelihood.nll(dense, ROWS))
     assert dict(likelihood.nll(dense, ROWS, [3, 0])) == {row: everything[row] for row in (3, 0)}
 
 
-def test_batches_hold_every_row_once_within_the_limits(monkeypatch: Any) -> None:
+def test_batches_contain_every_row_once_within_the_limits(monkeypatch: Any) -> None:
     monkeypatch.setattr(likelihood, "_POSITIONS", {"cpu": 60})
     monkeypatch.setattr(likelihood, "_LOGITS", {"cpu": 40})
     rows = [Example([1] * (2 + n % 17), 1 + n % 2, False) for n in range(100)]
@@ -90,13 +90,13 @@ def maker(asked: list[list[int]], stop_after: int = 99) -> Callable[[Sequence[in
 EXPECTED = [{"text": f"text {row}\u2028 é"} for row in range(5)]
 
 
-def test_what_was_written_before_a_kill_is_not_written_again(asked: list[list[int]]) -> None:
+def test_rows_finished_before_a_kill_are_reused(asked: list[list[int]]) -> None:
     with pytest.raises(KeyboardInterrupt):
-        generation_cache.rows("predictions", "a", 5, maker(asked, stop_after=2))
-    assert generation_cache.rows("predictions", "a", 5, maker(asked)) == EXPECTED
-    assert generation_cache.rows("predictions", "a", 5, maker(asked)) == EXPECTED
+        generation_cache.cached_rows("predictions", "a", 5, maker(asked, stop_after=2))
+    assert generation_cache.cached_rows("predictions", "a", 5, maker(asked)) == EXPECTED
+    assert generation_cache.cached_rows("predictions", "a", 5, maker(asked)) == EXPECTED
     assert asked == [[0, 1, 2, 3, 4], [0, 1, 2]]
-    assert generation_cache.rows("predictions", "b", 5, maker(asked)) == EXPECTED  # made by something else
+    assert generation_cache.cached_rows("predictions", "b", 5, maker(asked)) == EXPECTED  # made by something else
     assert asked[2:] == [[0, 1, 2, 3, 4]]
 
 
@@ -113,18 +113,18 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], list[int]]] = {
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_file_costs_only_the_rows_that_are_damaged(name: str, asked: list[list[int]]) -> None:
-    generation_cache.rows("predictions", "a", 5, maker(asked))
+    generation_cache.cached_rows("predictions", "a", 5, maker(asked))
     (file,) = (paths.RUNS / "predictions").iterdir()
     damage, missing = DAMAGE[name]
     file.write_bytes(damage(file.read_bytes()))
-    assert generation_cache.rows("predictions", "a", 5, maker(asked)) == EXPECTED
+    assert generation_cache.cached_rows("predictions", "a", 5, maker(asked)) == EXPECTED
     assert asked[1:] == ([missing] if missing else [])
 
 
-def test_only_the_last_used_files_are_kept(asked: list[list[int]]) -> None:
-    for number in range(generation_cache._KEPT + 3):
-        generation_cache.rows("predictions", number, 1, maker(asked))
-    assert len(list((paths.RUNS / "predictions").iterdir())) == generation_cache._KEPT
+def test_only_the_last_used_files_remain(asked: list[list[int]]) -> None:
+    for number in range(generation_cache._MAX_FILES + 3):
+        generation_cache.cached_rows("predictions", number, 1, maker(asked))
+    assert len(list((paths.RUNS / "predictions").iterdir())) == generation_cache._MAX_FILES
 
 
 def outputs(variant: str) -> list[bytes]:
@@ -142,7 +142,7 @@ def test_an_empty_test_set_is_refused_before_a_model_is_loaded(room: Path, monke
     assert not paths.predictions("base").exists()
 
 
-def test_a_model_that_is_no_model_of_numbers_leaves_no_scores(room: Path, monkeypatch: Any) -> None:
+def test_a_model_with_nan_logits_leaves_no_scores(room: Path, monkeypatch: Any) -> None:
     p = prepare(room)
     load = loading.load_dense
 
@@ -156,7 +156,7 @@ def test_a_model_that_is_no_model_of_numbers_leaves_no_scores(room: Path, monkey
         evaluate.run("base", p)
     assert not paths.scores("base").exists()
     monkeypatch.setattr(loading, "load_dense", load)
-    evaluate.run("base", p)  # nothing of the broken one was kept
+    evaluate.run("base", p)  # nothing of the broken model was cached
     assert all(row.tokens for row in predictions.read(paths.predictions("base")))
 
 
@@ -169,7 +169,7 @@ def test_scoring_again_needs_no_model(room: Path, monkeypatch: Any) -> None:
     assert outputs("base") == first
 
 
-def test_a_killed_evaluation_goes_on_and_ends_in_the_same_bytes(room: Path, monkeypatch: Any) -> None:
+def test_a_killed_evaluation_resumes_to_the_same_files(room: Path, monkeypatch: Any) -> None:
     p = prepare(room, decoding__batch_size=4)
     evaluate.run("base", p)
     whole = outputs("base")
@@ -196,14 +196,14 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_decides_the_texts_decides_which_are_reused(room: Path, name: str) -> None:
+def test_a_changed_param_of_generation_reuses_no_text(room: Path, name: str) -> None:
     p = prepare(room)
     evaluate.run("base", p)
     evaluate.run("base", CHANGES[name](p))
     assert len(list((paths.RUNS / "predictions").iterdir())) == 2
 
 
-def test_all_code_that_decides_a_text_decides_which_are_reused() -> None:
+def test_the_cache_key_covers_all_code_of_generation() -> None:
     # Left out: what the values of others go through (params, prompts and weights are in the name themselves).
     plumbing = {
         f"copywriter/{name}.py" for name in ("__init__", "errors", "files", "lora_options", "params", "paths", "stage")
@@ -218,7 +218,7 @@ def test_all_code_that_decides_a_text_decides_which_are_reused() -> None:
     }
 
 
-def test_another_adapter_writes_anew(room: Path) -> None:
+def test_another_adapter_reuses_no_text(room: Path) -> None:
     p = prepare(room, epochs=1, learning_rate=0.01)
     train_qlora.run(p)
     before = predict.identity(paths.ADAPTER)
@@ -229,7 +229,7 @@ def test_another_adapter_writes_anew(room: Path) -> None:
     assert predict.identity(paths.BASE) != before
 
 
-def test_metrics_are_flat_numbers_and_lists_that_say_what_was_scored(room: Path) -> None:
+def test_metrics_are_flat_numbers_and_lists_of_settings(room: Path) -> None:
     p = prepare(room)
     evaluate.run("base", p)
     found = json.loads(paths.scores("base").read_text())
@@ -243,7 +243,7 @@ def test_metrics_are_flat_numbers_and_lists_that_say_what_was_scored(room: Path)
     assert found["nll"] == pytest.approx(total, abs=1e-4)
 
 
-def test_the_reference_is_measured_as_it_is_trained(room: Path, tiny_base: Path) -> None:
+def test_the_reference_is_truncated_as_in_training(room: Path, tiny_base: Path) -> None:
     p = changed(max_length=80, max_prompt_length=64)
     example = Prompter(load_tokenizer(tiny_base), p).examples(["Bucket"], ["It holds ten litres. " * 20])[0]
     dense = loading.load_dense(tiny_base, "none", torch.float32, CPU)

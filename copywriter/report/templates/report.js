@@ -1,5 +1,5 @@
 "use strict";
-// The table of texts. Every text is set as textContent, so that none of them can become markup.
+// The table of texts. Texts are set as textContent, so that none can become markup.
 (() => {
   const SIDES = ["nearest", "base", "tuned"], TUNED = 2, BASE = 1, NEAREST = 0, AT_ONCE = 20;
   const rows = JSON.parse(document.getElementById("data-rows").textContent);
@@ -16,7 +16,7 @@
   const filters = {
     all: () => true,
     running: (row) => !row.stopped[TUNED],
-    invented: (row) => row.invented[TUNED] > 0,
+    unsupported: (row) => row.unsupported[TUNED] > 0,
     beaten: (row) => row.rougeL[NEAREST] > row.rougeL[TUNED],
     equal: (row) => row.written[BASE] === row.written[TUNED],
   };
@@ -28,11 +28,16 @@
     if (text !== undefined) made.textContent = text;
     return made;
   };
-  const pieces = (text) => text.match(/[\p{L}\p{N}\p{M}]+(?:[.,]\d+)*|[^\p{L}\p{N}\p{M}]+/gu) ?? [];
+  // Words, and what is between them; in scripts without spaces every letter with its marks is a word.
+  const scripts = ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"];
+  const unspaced = `[${scripts.map((name) => `\\p{sc=${name}}`).join("")}]`;
+  const word = `(?:(?!${unspaced})[\\p{L}\\p{N}\\p{M}])+(?:[.,]\\d+)*`;
+  const piece = new RegExp(`${unspaced}\\p{M}*|${word}|[^\\p{L}\\p{N}\\p{M}]+`, "gu");
+  const pieces = (text) => text.match(piece) ?? [];
   const isWord = (piece) => /^[\p{L}\p{N}]/u.test(piece);
   const numbers = (text) => new Set((text.match(/\d+(?:[.,]\d+)*/g) ?? []).map((one) => one.replaceAll(",", "")));
 
-  // Which words of `right` lie on a longest common subsequence with the words of `left`.
+  // Indices of the words of `right` in a longest common subsequence with `left`.
   const common = (left, right) => {
     const width = right.length + 1, table = new Uint16Array((left.length + 1) * width);
     for (let i = left.length - 1; i >= 0; i--) {
@@ -59,8 +64,8 @@
     for (const piece of pieces(text)) {
       if (!isWord(piece)) { place.append(piece); continue; }
       word++;
-      const invented = [...numbers(piece)].some((one) => !stated.has(one));
-      const kinds = [same.has(word) ? "same" : "", invented ? "number" : ""].join(" ").trim();
+      const unsupported = [...numbers(piece)].some((one) => !stated.has(one));
+      const kinds = [same.has(word) ? "same" : "", unsupported ? "number" : ""].join(" ").trim();
       place.append(kinds ? element("mark", kinds, piece) : piece);
     }
     if (!text.trim()) place.append(element("i", "", "nothing"));
@@ -79,10 +84,12 @@
   const article = (row) => {
     const made = element("article"), sides = element("div", "sides");
     made.append(element("h3", "", row.title));
-    made.append(element("p", "", `asked: ${row.question} · like a training title: ${row.similarity.toFixed(2)}`));
+    const similarity = `similarity to a training title: ${row.similarity.toFixed(2)}`;
+    made.append(element("p", "", `question: ${row.question} · ${similarity}`));
     sides.append(side("catalogue", "", element("div", "text", row.reference)));
     for (const number of [BASE, TUNED, NEAREST]) {
-      const note = ` · ROUGE-L ${row.rougeL[number].toFixed(1)}` + (number === NEAREST ? `, of “${row.found}”` : "");
+      const source = number === NEAREST ? `, from “${row.nearest_title}”` : "";
+      const note = ` · ROUGE-L ${row.rougeL[number].toFixed(1)}${source}`;
       const text = marked(row.written[number], row.reference, row.title);
       sides.append(side(SIDES[number], note, text, !row.stopped[number]));
     }
