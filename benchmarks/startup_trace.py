@@ -28,7 +28,7 @@ _MARKED = {
     "rows into tokens": ["copywriter.training.tokenized_rows:examples"],
     "packing": ["copywriter.training.experiment:sequences"],
     "token contract": ["copywriter.training.row_validation:check_lengths", "copywriter.training.row_validation:check"],
-    "expected memory": ["copywriter.training.memory_fit:fitted"],
+    "expected memory": ["copywriter.training.memory_fit:fit"],
     "base weights, quantized": ["copywriter.modeling.loading:load_base"],
     "dequantizing": ["copywriter.modeling.loading:dequantized"],
     "adapter": ["copywriter.modeling.lora:with_adapter", "copywriter.modeling.lora:FlatAdapter.__init__"],

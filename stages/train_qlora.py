@@ -51,32 +51,33 @@ def round_to_shipped(weights: torch.Tensor) -> None:
     weights.copy_(weights.to(SHIPPED))
 
 
-def run(p: params.Params) -> str:
+def run(asked: params.Params) -> str:
     """Reads, trains and writes; the summary for the log."""
     with Interrupts() as interrupts:
-        return _run(p, interrupts)
+        return _run(asked, interrupts)
 
 
-def _run(p: params.Params, interrupts: Interrupts) -> str:
-    of = experiment.prepare(p)
-    p, team, folder = of.params, of.team, of.folder
+def _run(asked: params.Params, interrupts: Interrupts) -> str:
+    of = experiment.prepare(asked)
+    team, folder = of.team, of.folder
+    for line in of.plan.describe():
+        print(f"train_qlora: {line}", file=sys.stderr)
     where = f"{team.num_processes} x {device.name(of.processor)}"
-    print(f"train_qlora: {tracking.outlook(of.train_data, p, of.base['model'], where)}", file=sys.stderr)
+    print(f"train_qlora: {tracking.outlook(of.train_data, asked, of.base['model'], where)}", file=sys.stderr)
     main = team.is_main_process
-    with one_writer(folder) if main else nullcontext() as writer, memory_fit.exhausted(p):
+    with one_writer(folder) if main else nullcontext() as writer, memory_fit.exhausted(of.plan.memory):
         if main:
             with checkpoint_files.explained(folder):
                 files.write_json(folder / "machine.json", fingerprint.machine(of.processor))
         team.wait_for_everyone()
         history: list[dict[str, Any]] = []
         training = None
-        if p.epochs:
+        if asked.epochs:
             callbacks = [
                 tracking.Speed(of.base["model"], where, int(of.train_data.lengths.sum())),
-                *tracking.trackers(p.tracking if main else [], folder, folder.name),
+                *tracking.trackers(asked.tracking if main else [], folder, folder.name),
             ]
             training = of.trainer(folder, callbacks, interrupts, writer.check if writer else lambda: None)
-            print(f"train_qlora: a step is {training.step}", file=sys.stderr)
             training.fit()
             history = training.state.log_history
             round_to_shipped(training.step.weights)

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ _CODE = (
     "training/data_order.py",
     "training/experiment.py",
     "training/packing.py",
+    "training/run_plan.py",
     "training/step.py",
     "training/tokenized_rows.py",
     "training/trainer.py",
@@ -41,24 +43,30 @@ _CODE = (
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes")
 
 
-def effective(p: Params) -> dict[str, Any]:
-    """The params that can change the adapter."""
-    return {key: value for key, value in p.model_dump().items() if key not in _WITHOUT_EFFECT}
+def effective(params: Params) -> dict[str, Any]:
+    """The params that can change the adapter, as they were asked for."""
+    return {key: value for key, value in params.model_dump().items() if key not in _WITHOUT_EFFECT}
 
 
-def fingerprint(p: Params, base: dict[str, str], processes: int = 1) -> str:
-    """A hash of all that determines the adapter but the machine: rows, base, parameters, this code.
+def as_planned(given: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Params as a dict, with the settings that a run's plan decided in place of those that were asked for."""
+    return {**given, **{key: plan[key] for key in ("micro_batch_size", "dequantize", "gradient_checkpointing")}}
 
-    Without `epochs` where the schedule does not depend on the total: there it only says where to stop.
+
+def fingerprint(params: Params, plan: Mapping[str, Any], base: Mapping[str, str]) -> str:
+    """A hash of all that determines the adapter except the machine: rows, base, parameters, this code.
+
+    `plan`: RunPlan.content; a setting that it decided counts as if it had been asked for. `epochs` counts only where
+    the schedule depends on the total; elsewhere it only says where to stop.
     """
-    given = effective(p)
-    if Schedule(p.schedule, 1, 1).extends:
+    given = as_planned(effective(params), plan)
+    if Schedule(params.schedule, 1, 1).extends:
         del given["epochs"]
     here = Path(files.__file__).parent
     return files.digest(
         {
             "params": given,
-            "processes": processes,  # each rounds and drops out on its own
+            "processes": plan["processes"],  # each rounds and drops out on its own
             "data": [files.sha256(paths.TRAIN), files.sha256(paths.VALIDATION)],
             "base": base,
             "code": [files.sha256(here / name) for name in _CODE],

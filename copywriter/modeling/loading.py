@@ -61,18 +61,6 @@ def _keep_one_product(model: PreTrainedModel) -> None:
             layer.support_avx512bf16_for_cpu = False
 
 
-def keeps_dense(mode: str | bool, weights: Path, device: torch.device) -> bool:
-    """Whether quantized values are held as 16-bit numbers while training: auto, on CUDA with memory to spare.
-
-    They are the values that a quantized layer multiplies with, computed once instead of in every pass. Auto asks for
-    four times their size: activations, gradients and the optimizer want the rest.
-    """
-    if mode != "auto":
-        return bool(mode)
-    size = sum(file.stat().st_size for file in weights.glob("*.safetensors"))
-    return device.type == "cuda" and 4 * size < torch.cuda.mem_get_info(device)[0]
-
-
 def dequantized(model: PreTrainedModel) -> PreTrainedModel:
     """The model with plain linear layers that hold the quantized values; as it is when it was not quantized."""
     if getattr(model, "quantization_method", None) is None:

@@ -121,7 +121,7 @@ def check(found: Results) -> None:
             if (one["before"], one["after"]) != (found.results[before][name], tuned[name]):
                 what = f"{paths.COMPARISON} is of other scores than {before}'s {name}"
                 raise UserError(f"{what}; run 'dvc repro compare'")
-    if "asked" not in found.receipt:
+    if not {"asked", "plan"} <= found.receipt.keys():
         raise UserError(f"{paths.RECEIPT} is of another version of this code; run 'dvc repro train_qlora'")
     if (trained := found.receipt["base"]["model"]) != found.given.model:
         what = f"{paths.ADAPTER} was trained on {trained}, but params.yaml has model {found.given.model}"

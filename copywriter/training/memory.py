@@ -25,6 +25,16 @@ _UNCOUNTED = 1.05  # of the activations: what lies on the way between those that
 
 
 @dataclass(frozen=True)
+class MemorySettings:
+    """The settings that trade GPU memory for time."""
+
+    quantization: str
+    dequantize: bool
+    gradient_checkpointing: bool
+    micro_batch_size: int
+
+
+@dataclass(frozen=True)
 class Sizes:
     """How many numbers a model with its adapter has; `kept` and what follows are per token, over all blocks."""
 
@@ -44,8 +54,8 @@ class Sizes:
     copies: int  # what is kept besides when not compiled
 
 
-def sizes(config: PreTrainedConfig, p: Params) -> Sizes:
-    """The sizes of the model of `config` with the adapter of `p`, from a model without memory (torch's meta device)."""
+def sizes(config: PreTrainedConfig, params: Params) -> Sizes:
+    """The sizes of the model of `config` with the adapter of `params`, from a model on torch's meta device."""
     with torch.device("meta"):
         bare: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     text = config.get_text_config()
@@ -64,17 +74,17 @@ def sizes(config: PreTrainedConfig, p: Params) -> Sizes:
         if "norm" in name and getattr(one, "weight", None) is not None
     )
     everything = sum(one.numel() for one in bare.parameters())
-    groups = list(grouped_layers(lora.with_adapter(bare, p)))
+    groups = list(grouped_layers(lora.with_adapter(bare, params)))
     outputs = [sum(layer.out_features for layer in group) for group in groups]
-    b = sum(outputs) * p.lora.r
+    b = sum(outputs) * params.lora.r
     inputs = [group[0].in_features for group in groups]
     return Sizes(
         linear=sum(weights),
         largest=max(weights),
         other=everything - sum(weights),
-        adapter=b + sum(len(group) * width for group, width in zip(groups, inputs, strict=True)) * p.lora.r,
+        adapter=b + sum(len(group) * width for group, width in zip(groups, inputs, strict=True)) * params.lora.r,
         b=b,
-        joined=sum(len(group) * out for group, out in zip(groups, outputs, strict=True)) * p.lora.r,
+        joined=sum(len(group) * out for group, out in zip(groups, outputs, strict=True)) * params.lora.r,
         blocks=text.num_hidden_layers,
         hidden=text.hidden_size,
         vocabulary=text.vocab_size,
@@ -88,29 +98,32 @@ def sizes(config: PreTrainedConfig, p: Params) -> Sizes:
     )
 
 
-def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) -> dict[str, int]:
+def expected(
+    of: Sizes, params: Params, settings: MemorySettings, dtype: torch.dtype, may_compile: bool = True
+) -> dict[str, int]:
     """Bytes by part at the peak of a training run in `dtype`, for sequences of max_length.
 
-    Their sum but for `OUTSIDE` is what torch allocates. `compiled`: whether the step is, where params let it.
+    Their sum without `OUTSIDE` is what torch allocates. `may_compile`: whether the processor can compile a step.
     """
     size = dtype.itemsize
-    length = -(-p.max_length // 16) * 16
-    tokens = p.micro_batch_size * length
-    compiled = compiled and p.compile is not False and p.packing and not p.gradient_checkpointing
-    dense = p.quantization == "none" or p.dequantize is not False
-    loaded = _QUANTIZED.get(p.quantization, size) * of.linear
+    length = -(-params.max_length // 16) * 16
+    tokens = settings.micro_batch_size * length
+    checkpointing = settings.gradient_checkpointing
+    compiled = may_compile and params.compile is not False and params.packing and not checkpointing
+    dense = settings.quantization == "none" or settings.dequantize
+    loaded = _QUANTIZED.get(settings.quantization, size) * of.linear
     linear = size * (of.linear + of.joined) if dense else loaded
     adapter = (4 + 4 + 8 + 3 * size) * of.adapter + dense * (8 + size) * of.b  # float32, gradient, AdamW; copies
-    kept = size * (of.inputs + of.kept + of.norms) + bool(p.lora.dropout) * _DROPPED * of.inputs
+    kept = size * (of.inputs + of.kept + of.norms) + bool(params.lora.dropout) * _DROPPED * of.inputs
     if not compiled:
-        mask = length * of.blocks if p.packing else 0
+        mask = length * of.blocks if params.packing else 0
         kept += (4 - size) * of.norms + size * (of.copies + mask)
     block = _UNCOUNTED * tokens * kept / of.blocks
-    activations = tokens * size * of.hidden * of.blocks if p.gradient_checkpointing else block * of.blocks
+    activations = tokens * size * of.hidden * of.blocks if checkpointing else block * of.blocks
     positions = min(loss._POSITIONS, tokens)
     logits = positions * of.vocabulary * (2 * size if compiled else size + 8)  # eager: float32 twice
     logits += 4 * tokens * of.hidden * size
-    backward = 3 * tokens * of.widest * size + p.gradient_checkpointing * block + (not dense) * size * of.largest
+    backward = 3 * tokens * of.widest * size + checkpointing * block + (not dense) * size * of.largest
     joining = dense * size * of.linear - activations  # both forms of the weights, before the first step
     allocated = {
         "weights": linear + size * of.other,
@@ -118,8 +131,8 @@ def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) ->
         "activations": activations,
         "logits or one block's gradients": max(logits, backward, joining) + _WORKSPACES,
     }
-    draws_again = p.gradient_checkpointing and p.lora.dropout > 0
-    captured = p.cuda_graph and p.packing and not draws_again and dtype is not torch.float16
+    draws_again = checkpointing and params.lora.dropout > 0
+    captured = params.cuda_graph and params.packing and not draws_again and dtype is not torch.float16
     validation = logits + 2 * tokens * of.widest * size  # a graph of its own keeps its memory
     graphs = captured * (validation + 2 * _TORN * logits)
     # Weights as they were loaded lie in one piece with those that stay, so their room is not given back.

@@ -21,11 +21,11 @@ def contents(of: Experiment, training: QloraTrainer | None) -> dict[str, Any]:
     """All but the files' hashes; `training` has ended, or there was none. All processes take part."""
     log: Sequence[Mapping[str, Any]] = training.state.log_history if training else []
     return {
-        "fingerprint": of.mark,
+        "fingerprint": of.fingerprint,
         "base": of.base,
         "params": fingerprint.effective(of.params),
+        "plan": of.plan.content(),
         "data": {path.as_posix(): files.sha256(path) for path in (paths.TRAIN, paths.VALIDATION)},
-        "processes": of.team.num_processes,
         "rows": len(of.train),
         "cut_rows": sum(example.cut for example in of.train),
         "tokens_per_epoch": int(of.train_data.lengths.sum()),
@@ -63,7 +63,7 @@ def read(adapter: Path) -> dict[str, Any]:
         text = errors.existing(file, "dvc pull models/adapter' or 'dvc repro train_qlora").read_text(encoding="utf-8")
         of: dict[str, Any] = json.loads(text)
         rest = {key: value for key, value in of.items() if key != "sha256"}
-        unchanged = text == files.dumps(of) and of["sha256"] == files.digest(rest)
+        unchanged = "plan" in of and text == files.dumps(of) and of["sha256"] == files.digest(rest)
     except (ValueError, KeyError, AttributeError):
         raise UserError(f"{file} is no receipt of this version; {cure}") from None
     if not unchanged:

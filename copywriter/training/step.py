@@ -11,37 +11,23 @@ from copywriter.errors import UserError
 from copywriter.modeling import attention, compilation, loss
 from copywriter.modeling.cuda_graph import Batch, Replay
 from copywriter.modeling.lora import FlatAdapter
-from copywriter.params import Params
-
-_WORTH_COMPILING = 200  # optimizer steps an epoch; it takes about 20 s and saves about 30 ms a step
+from copywriter.training.run_plan import RunPlan
 
 
 class Step:
     """Gradients and losses of batches of copywriter.training.packing.Collator, for one adapter."""
 
-    def __init__(
-        self,
-        model: PeftModel,
-        params: Params,
-        dtype: torch.dtype,
-        accelerator: Accelerator,
-        device: torch.device,
-        steps: int,
-    ) -> None:
-        """`dtype`: what the model computes in; `steps`: in an epoch, which decides whether compiling is worth it."""
+    def __init__(self, model: PeftModel, plan: RunPlan, accelerator: Accelerator, device: torch.device) -> None:
+        """Compiles what `plan` says is compiled; a graph is captured at the first batch."""
         self._model = model.train()  # all of its modules: a loaded base is in evaluation mode
         self._device = device
         self._scaler = getattr(accelerator, "scaler", None)
         self._accelerator = accelerator
-        self._adapter = FlatAdapter(model, dtype)
+        self._adapter = FlatAdapter(model, plan.dtype)
         self.weights = self._adapter.weights
         base = cast(PreTrainedModel, model.get_base_model())
-        fixed_shapes = params.packing and device.type == "cuda"
-        # A checkpointed layer draws its dropout again, from a random state that a capture does not let it read.
-        draws_again = params.gradient_checkpointing and params.lora.dropout > 0
-        self._captures = fixed_shapes and params.cuda_graph and self._scaler is None and not draws_again
-        self._slower_because = obstacle(params, device, steps)
-        self._compiled = self._slower_because is None
+        self._captures = plan.cuda_graph
+        self._compiled = plan.compiled
         self._windows = attention.windows(base)
         if self._compiled:
             attention.use(base)
@@ -49,11 +35,6 @@ class Step:
         _write_nll_into_forward(base, self._compiled)
         self._training: Replay | None = None
         self._measuring: Replay | None = None
-
-    def __str__(self) -> str:
-        """How a step is computed, and why not faster."""
-        ways = ["compiled"] * self._compiled + ["one CUDA graph"] * self._captures
-        return ", ".join(ways or ["eager"]) + (f" ({self._slower_because})" if self._slower_because else "")
 
     def gradients(self, batch: Batch, tokens: torch.Tensor | int | None) -> torch.Tensor:
         """Adds the batch's gradients to those of `weights`; its summed loss over `tokens`, detached."""
@@ -120,21 +101,6 @@ class Step:
         if self._compiled:
             inputs["row_masks"] = attention.masks(batch["position_ids"], self._windows)
         return cast(torch.Tensor, self._model(**inputs))
-
-
-def obstacle(params: Params, device: torch.device, steps: int) -> str | None:
-    """Why a step is not compiled. By steps of an epoch, not of the run: one that is extended must keep its bits."""
-    if impossible := compilation.obstacle(device):
-        return impossible
-    for reason, true in {
-        "compile is false": params.compile is False,
-        "packing is false": not params.packing,
-        "activations are checkpointed": params.gradient_checkpointing,
-        f"{steps} steps an epoch would not earn it back": params.compile == "auto" and steps < _WORTH_COMPILING,
-    }.items():
-        if true:
-            return f"not compiled: {reason}"
-    return None
 
 
 def _compile(model: PreTrainedModel) -> None:

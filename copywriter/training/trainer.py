@@ -28,6 +28,7 @@ from copywriter.training.arguments import arguments
 from copywriter.training.callbacks import Watch
 from copywriter.training.data_order import EpochOrder
 from copywriter.training.interrupts import Interrupted, Interrupts
+from copywriter.training.run_plan import RunPlan
 from copywriter.training.step import Step
 
 
@@ -43,23 +44,22 @@ class QloraTrainer(SFTTrainer):
         model: PeftModel,
         tokenizer: PreTrainedTokenizerBase,
         params: Params,
+        plan: RunPlan,
         train: packing.Sequences,
         validation: packing.Sequences,
         folder: Path,
-        dtype: torch.dtype,
         callbacks: Sequence[TrainerCallback] = (),
         interrupts: Interrupts | None = None,
         may_write: Callable[[], None] = lambda: None,
     ) -> None:
-        """`folder`: for checkpoints; `dtype`: what the model computes in.
+        """`folder`: for checkpoints; `interrupts`: signals that stop the run after its state is saved.
 
-        `interrupts`: what to end for, with the state saved; `may_write`: raises before a checkpoint is written when
-        another process does.
+        `may_write` is called before a checkpoint is written and raises when another process has taken the folder over.
         """
         trained = [(parameter, parameter.data) for parameter in model.parameters() if parameter.requires_grad]
         super().__init__(
             model=model,
-            args=arguments(params, folder, dtype),
+            args=arguments(params, plan, folder),
             train_dataset=Dataset.from_dict({"sequence": range(len(train))}),  # the trainer wants its own kind
             eval_dataset=Dataset.from_dict({"sequence": range(len(validation))}),
             processing_class=tokenizer,
@@ -70,26 +70,26 @@ class QloraTrainer(SFTTrainer):
         for parameter, exact in trained:
             parameter.data = exact
         set_seed(params.seed, device_specific=True)  # each process draws a dropout of its own
-        self.adapter = model
+        self.adapter, self.plan = model, plan
         self.watch = Watch(self)
         self.add_callback(self.watch)
         self._train, self.validation = train, validation
         pad_id = int(tokenizer.eos_token_id)
         self.data_collator = self.measuring = packing.Collator(pad_id)
         if params.packing:
-            size = params.micro_batch_size
+            size = plan.micro_batch_size
             shape = (pad_id, params.max_length, size)
             self.data_collator = packing.Collator(*shape, packing.room(train.trained_tokens, size))
             self.measuring = packing.Collator(*shape, packing.needed(validation.trained_tokens, size))
         self.order = EpochOrder(
             len(train),
             params.batch_size,
-            params.micro_batch_size,
+            plan.micro_batch_size,
             params.seed,
             self.accelerator.process_index,
             self.accelerator.num_processes,
         )
-        self.step = Step(model, params, dtype, self.accelerator, self.args.device, self.order.steps)
+        self.step = Step(model, plan, self.accelerator, self.args.device)
         self.schedule = Schedule(params.schedule, self.order.steps, params.epochs * self.order.steps)
         self.interrupts = interrupts or Interrupts()
         self._may_write = may_write

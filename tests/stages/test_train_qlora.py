@@ -21,7 +21,7 @@ from copywriter.checkpoints import checkpoint_files, contents, fingerprint
 from copywriter.errors import UserError
 from copywriter.modeling import compilation, device, loading, lora
 from copywriter.prompt import Example, Prompter, load_tokenizer
-from copywriter.training import packing, trainer
+from copywriter.training import packing, run_plan, trainer
 from stages import train_qlora
 from tests.conftest import ROOT, changed
 from tests.support.tiny import products
@@ -60,7 +60,8 @@ def gradients(room: Path, p: params.Params, rows: list[list[Example]]) -> tuple[
     peft_model = adapted(room / "models/base", p)
     tokenizer = load_tokenizer(room / "models/base")
     data = packing.Sequences(rows)
-    training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
+    plan = run_plan.as_asked(p, CPU, len(data))
+    training = trainer.QloraTrainer(peft_model, tokenizer, p, plan, data, data, room / "state")
     peft_model.train()
     sequences = list(data)
     micro = [sequences[at : at + p.micro_batch_size] for at in range(0, len(rows), p.micro_batch_size)]
@@ -118,11 +119,6 @@ def test_dequantized_weights_are_the_values_that_quantized_layers_multiply_with(
     else:  # LLM.int8 rounds its input too, which plain layers do not
         assert torch.cosine_similarity(one, other, dim=-1).min() > 0.99
     assert not any("bitsandbytes" in type(layer).__module__ for layer in dense.modules())
-
-
-def test_auto_keeps_weights_quantized_on_a_cpu(room: Path) -> None:
-    assert not loading.keeps_dense("auto", room / "models/base", CPU)
-    assert loading.keeps_dense(True, room / "models/base", CPU)
 
 
 def test_batch_8_equals_8_batches_of_1_weighted_by_tokens(room: Path) -> None:
@@ -214,7 +210,8 @@ def test_eval_loss_weighs_tokens_not_batches(room: Path) -> None:
     peft_model = adapted(room / "models/base", p)
     data = packing.Sequences([[row] for row in rows])
     tokenizer = load_tokenizer(room / "models/base")
-    training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
+    plan = run_plan.as_asked(p, CPU, len(data))
+    training = trainer.QloraTrainer(peft_model, tokenizer, p, plan, data, data, room / "state")
     assert training.evaluate()["eval_loss"] == pytest.approx(reference(room, p, rows)[0], rel=1e-5)
 
 
@@ -247,20 +244,25 @@ def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(room: Path) -> Non
     )
 
 
+def mark_of(p: params.Params, base: dict[str, str], processes: int = 1) -> str:
+    """The fingerprint of a run on a CPU."""
+    return fingerprint.fingerprint(p, run_plan.as_asked(p, CPU, 1, processes).content(), base)
+
+
 def test_a_changed_parameter_never_continues_an_old_state(room: Path) -> None:
     p = prepare(room)
     base = loading.base_identity(paths.BASE)
-    mark = fingerprint.fingerprint(p, base)
+    mark = mark_of(p, base)
     for change in (
         {"lora__r": 8},
         {"seed": 1},
         {"quantization": "none"},
         {"prompt__template": "{question}{title}"},
     ):
-        assert fingerprint.fingerprint(changed(**{**SMALL, **change}), base) != mark
-    assert fingerprint.fingerprint(changed(**SMALL, tracking=[], decoding__batch_size=1), base) == mark
+        assert mark_of(changed(**{**SMALL, **change}), base) != mark
+    assert mark_of(changed(**SMALL, tracking=[], decoding__batch_size=1), base) == mark
     records.write_products(paths.TRAIN, products(41))
-    assert fingerprint.fingerprint(p, base) != mark
+    assert mark_of(p, base) != mark
 
 
 def test_offline_wandb_receives_the_curves(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,10 @@ from copywriter.checkpoints import checkpoint_files, contents
 from copywriter.errors import UserError
 from copywriter.prompt import load_tokenizer
 from copywriter.report import results
-from copywriter.training import experiment, tracking
+from copywriter.training import experiment, run_plan, tracking
 from copywriter.training.trainer import QloraTrainer
 from tests.conftest import changed
-from tests.stages.test_train_qlora import SMALL, adapted, examples
+from tests.stages.test_train_qlora import CPU, SMALL, adapted, examples
 
 LARGEST = torch.finfo(torch.float16).max
 MUCH = 20  # a power of two by which some gradients of the first steps overflow
@@ -37,7 +37,8 @@ def scaled(room: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         p = changed(**{**SMALL, "epochs": 1, "save_steps": 1, "lora__dropout": 0.1, **changes})
         data = experiment.sequences(examples(paths.BASE, p, 60), p)
         tokenizer = load_tokenizer(paths.BASE)
-        training = QloraTrainer(adapted(paths.BASE, p), tokenizer, p, data, data, room / folder, torch.float32)
+        plan = run_plan.as_asked(p, CPU, len(data))
+        training = QloraTrainer(adapted(paths.BASE, p), tokenizer, p, plan, data, data, room / folder)
         if power is not None:
             scaler = torch.amp.GradScaler("cpu", init_scale=2.0**power)
             training.accelerator.scaler = training.step._scaler = scaler

@@ -16,7 +16,7 @@ from copywriter.generation import generate
 from copywriter.modeling import attention, device, loading, lora
 from copywriter.modeling.loss import nll
 from copywriter.prompt import load_tokenizer
-from copywriter.training import experiment, packing, row_validation, trainer
+from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
 from tests.stages.test_train_qlora import SMALL, examples
 
@@ -39,16 +39,15 @@ def built(folder: Path, room: Path, **changes: Any) -> trainer.QloraTrainer:
     """A trainer of a short run on the GPU, in bf16 if nothing else is asked for."""
     p = changed(**{**SMALL, "lora__dropout": 0.0, "precision": "bf16", **changes})
     cuda = device.choose()
-    dtype = device.dtype(p.precision, cuda)
-    base = loading.load_base(folder, p.quantization, dtype, cuda)
-    if loading.keeps_dense(p.dequantize, folder, cuda):
-        base = loading.dequantized(base)
-    peft_model = lora.with_adapter(base, p)
     rows = examples(folder, p, 48)
     groups = packing.pack([len(row.input_ids) for row in rows], p.max_length)
     data = packing.Sequences([[rows[n] for n in group] for group in groups])
-    tokenizer = load_tokenizer(folder)
-    return trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", dtype)
+    plan = run_plan.as_asked(p, cuda, len(data))
+    base = loading.load_base(folder, p.quantization, plan.dtype, cuda)
+    if plan.dequantize:
+        base = loading.dequantized(base)
+    peft_model = lora.with_adapter(base, p)
+    return trainer.QloraTrainer(peft_model, load_tokenizer(folder), p, plan, data, data, room / "state")
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
@@ -186,6 +185,7 @@ def test_the_probe_looks_at_the_compiled_attention(room: Path, monkeypatch: pyte
     rows = examples(room / "models/base", p, 48)
     data = experiment.sequences(rows, p)
     tokenizer = load_tokenizer(room / "models/base")
-    training = trainer.QloraTrainer(adapted, tokenizer, p, data, data, room / "state", torch.bfloat16)
+    plan = run_plan.as_asked(p, cuda, len(data))
+    training = trainer.QloraTrainer(adapted, tokenizer, p, plan, data, data, room / "state")
     with pytest.raises(UserError, match="see each other") if leaking else nullcontext():
         row_validation.check_batches(training, rows, data)

@@ -22,10 +22,10 @@ from copywriter.checkpoints import checkpoint_files, fingerprint
 from copywriter.checkpoints.lock import one_writer
 from copywriter.errors import UserError
 from copywriter.modeling import loading
-from copywriter.training import data_order, experiment, launch
+from copywriter.training import data_order, launch
 from stages import train_qlora
 from tests.conftest import room_in
-from tests.stages.test_train_qlora import STAGE, environment, outcome, prepare
+from tests.stages.test_train_qlora import STAGE, environment, mark_of, outcome, prepare
 
 WITNESS = "tests.support.instrumented_train"
 Parts = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))  # micro-batch, accumulation, processes
@@ -103,7 +103,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Itera
         assert "train_qlora: 2 processes on the CPU\n" in done.stderr
         assert "micro_batch_size is 4 instead of 8" in done.stderr
         assert done.stderr.count(" s, peak ") == 1  # one process speaks
-        assert json.loads((paths.ADAPTER / loading.RECEIPT).read_text())["processes"] == 2
+        assert json.loads((paths.ADAPTER / loading.RECEIPT).read_text())["plan"]["processes"] == 2
         assert len(list((room / "runs").glob("train/*/tensorboard/events*"))) == 1
         yield outcome()
 
@@ -222,7 +222,7 @@ except stage.UserError as error:
 
 def test_two_processes_respect_a_writer_and_refuse_in_one_sentence(room: Path) -> None:
     p = prepare(room)
-    mark = fingerprint.fingerprint(experiment.shared(p, 2), loading.base_identity(paths.BASE), 2)
+    mark = mark_of(p, loading.base_identity(paths.BASE), 2)
     with one_writer(paths.RUNS / "train" / fingerprint.state_name(mark, torch.device("cpu"))):
         done = run(room)
     assert done.returncode == 1

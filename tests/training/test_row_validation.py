@@ -12,7 +12,7 @@ from copywriter import params, paths, records
 from copywriter.errors import UserError
 from copywriter.modeling import loading, lora, loss
 from copywriter.prompt import Example, load_tokenizer
-from copywriter.training import experiment, packing, row_validation, trainer
+from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
 from tests.stages.test_train_qlora import CPU, SMALL, examples
 
@@ -98,7 +98,8 @@ def test_padding_that_carries_loss_is_told() -> None:
 def training(room: Path, p: params.Params, rows: list[Example]) -> trainer.QloraTrainer:
     adapted = lora.with_adapter(loading.load_base(paths.BASE, p.quantization, torch.float32, CPU), p)
     data = experiment.sequences(rows, p)
-    return trainer.QloraTrainer(adapted, load_tokenizer(paths.BASE), p, data, data, room / "state", torch.float32)
+    plan = run_plan.as_asked(p, CPU, len(data))
+    return trainer.QloraTrainer(adapted, load_tokenizer(paths.BASE), p, plan, data, data, room / "state")
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
