@@ -82,12 +82,12 @@ def parameters(changes: Mapping[str, Any]) -> Params:
 def measured(job: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     """The bytes by part that training of models/base is `expected` to take and those `seen`; None: they ran out.
 
-    `job` has `changes` to params.yaml, the `vocabulary` and, to let fit: auto choose first, `gib` that are free; `said`
-    then is what it did. Neither bytes when it refused.
+    `job` has `changes` to params.yaml, the `vocabulary` and, to let memory_fit: auto choose first, `gib` that are free;
+    `said` then is what it did. Neither bytes when it refused.
     """
     p = parameters(job["changes"])
     processor = device.choose()
-    device.set_deterministic(p.deterministic)
+    device.set_deterministic(p.advanced.deterministic)
     dtype = device.dtype(p.precision, processor)
     settings, said = run_plan.memory_settings(p, processor, 1)[0], list[str]()
     compiled = run_plan.why_eager(p, settings.gradient_checkpointing, processor, _STEPS * p.batch_size) is None

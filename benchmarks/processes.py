@@ -63,7 +63,7 @@ def train(options: argparse.Namespace) -> str:
         prepare.build(weights, figures, device.choose())
     team.wait_for_everyone()
     micro = data_order.micro_batch(options.batch, options.micro, team.num_processes)
-    changes = {"dequantize": True, "batch_size": options.batch, "micro_batch_size": micro}
+    changes = {"advanced.dequantize": True, "batch_size": options.batch, "micro_batch_size": micro}
     job = Job(
         shape=options.shape,
         side="",

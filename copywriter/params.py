@@ -30,9 +30,6 @@ class Schedule(Section):
     shape: Literal["wsd", "cosine", "linear", "constant"]
     warmup_steps: Annotated[int, Field(ge=0)]
     decay: Annotated[float, Field(ge=0, lt=1)]
-    decay_shape: Literal["linear", "1-sqrt"]
-    weight_decay: Annotated[float, Field(ge=0)]
-    max_grad_norm: Annotated[float, Field(gt=0)]
 
 
 class Clean(Section):
@@ -81,6 +78,20 @@ class Decoding(Section):
     no_repeat_ngram_size: Annotated[int, Field(ge=0)]
 
 
+class Advanced(Section):
+    memory_fit: Literal["auto", "stop"]
+    dequantize: Literal["auto"] | bool
+    gradient_checkpointing: bool
+    compile: Literal["auto"] | bool
+    cuda_graph: bool
+    deterministic: bool
+    eval_steps: Count
+    log_steps: Count
+    decay_shape: Literal["linear", "1-sqrt"]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+
+
 class Params(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     dataset: Name
@@ -92,17 +103,9 @@ class Params(Section):
     epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     quantization: Literal["4bit", "8bit", "none"]
-    dequantize: Literal["auto"] | bool
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     packing: bool
-    cuda_graph: bool
-    compile: Literal["auto"] | bool
-    deterministic: bool
-    gradient_checkpointing: bool
-    fit: Literal["auto", "stop"]
     save_steps: Count
-    eval_steps: Count
-    log_steps: Count
     tracking: list[Literal["tensorboard", "wandb"]]
     lora: Lora
     schedule: Schedule
@@ -111,6 +114,7 @@ class Params(Section):
     split: Split
     prompt: Prompt
     decoding: Decoding
+    advanced: Advanced
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Params":

@@ -62,7 +62,9 @@ def findings(adapter: Path, steps: int) -> Iterator[Finding]:
 def settings(told: Mapping[str, Any]) -> params.Params:
     """The params that the adapter was trained with; what has no effect on it as it stands in params.yaml."""
     given = fingerprint.as_planned(told["params"], told["plan"])
-    return params.check(params.Params, params.load().model_dump() | given, "receipt.json")
+    here = params.load().model_dump()
+    content = {**here, **given, "advanced": {**here["advanced"], **given["advanced"]}}
+    return params.check(params.Params, content, "receipt.json")
 
 
 def absent(told: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -14,7 +14,8 @@ from copywriter.modeling import device
 from copywriter.params import Params
 
 # What does not change the result: where it is logged, how often it is saved, what comes after it.
-_WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding", "fit"}
+_WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding"}
+_ADVANCED_WITHOUT_EFFECT = {"memory_fit"}  # what it changes is in the run plan
 _CODE = (
     "checkpoints/checkpoint_files.py",
     "checkpoints/contents.py",
@@ -45,12 +46,14 @@ _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbyte
 
 def effective(params: Params) -> dict[str, Any]:
     """The params that can change the adapter, as they were asked for."""
-    return {key: value for key, value in params.model_dump().items() if key not in _WITHOUT_EFFECT}
+    without: dict[str, Any] = {**dict.fromkeys(_WITHOUT_EFFECT, True), "advanced": _ADVANCED_WITHOUT_EFFECT}
+    return params.model_dump(exclude=without)
 
 
 def as_planned(given: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
     """Params as a dict, with the settings that a run's plan decided in place of those that were asked for."""
-    return {**given, **{key: plan[key] for key in ("micro_batch_size", "dequantize", "gradient_checkpointing")}}
+    decided = {key: plan[key] for key in ("dequantize", "gradient_checkpointing")}
+    return {**given, "micro_batch_size": plan["micro_batch_size"], "advanced": {**given["advanced"], **decided}}
 
 
 def fingerprint(params: Params, plan: Mapping[str, Any], base: Mapping[str, str]) -> str:
@@ -60,7 +63,7 @@ def fingerprint(params: Params, plan: Mapping[str, Any], base: Mapping[str, str]
     the schedule depends on the total; elsewhere it only says where to stop.
     """
     given = as_planned(effective(params), plan)
-    if Schedule(params.schedule, 1, 1).extends:
+    if Schedule(params.schedule, 1, 1, params.advanced.decay_shape).extends:
         del given["epochs"]
     here = Path(files.__file__).parent
     return files.digest(

@@ -17,6 +17,7 @@ class Schedule:
     settings: params.Schedule
     epoch_steps: int
     total: int
+    decay_shape: str  # 1-sqrt or linear
 
     @property
     def extends(self) -> bool:
@@ -50,4 +51,4 @@ class Schedule:
         return warming * (1 - done if self.settings.shape == "linear" else (1 + math.cos(math.pi * done)) / 2)
 
     def _falling(self, done: float) -> float:
-        return 1 - done if self.settings.decay_shape == "linear" else 1 - math.sqrt(done)
+        return 1 - done if self.decay_shape == "linear" else 1 - math.sqrt(done)

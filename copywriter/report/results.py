@@ -18,7 +18,8 @@ from copywriter.records import Example
 from copywriter.report import content
 
 _NOT_TRAINING = {"dataset", "model", "clean", "sample", "split", "prompt", "decoding"}
-_WITHOUT_EFFECT = {"tracking", "save_steps", "eval_steps", "log_steps"}
+_WITHOUT_EFFECT = {"tracking", "save_steps"}
+_ADVANCED_WITHOUT_EFFECT = {"eval_steps", "log_steps"}
 
 History = list[dict[str, float]]
 
@@ -51,7 +52,14 @@ class Results:
             "given": self.given,
             "dataset": self.dataset,
             "model": self.model,
-            "training": flatten(self.given.model_dump(exclude=_NOT_TRAINING | _WITHOUT_EFFECT)),
+            "training": flatten(
+                self.given.model_dump(
+                    exclude={
+                        **dict.fromkeys(_NOT_TRAINING | _WITHOUT_EFFECT, True),
+                        "advanced": _ADVANCED_WITHOUT_EFFECT,
+                    }
+                )
+            ),
             "table": content.table(self.results, self.comparison),
             "comparison": self.comparison,
             "slices": self.slices,

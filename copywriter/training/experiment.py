@@ -76,7 +76,7 @@ def prepare(params: Params) -> Experiment:
     """Reads the files of the working folder; UserError with the first row that fails the validation."""
     team = launch.team()
     processor = device.choose()
-    device.set_deterministic(params.deterministic)
+    device.set_deterministic(params.advanced.deterministic)
     run_plan.refuse_impossible(params, config(), processor, team.num_processes)
     tokenizer = load_tokenizer(paths.BASE)
     prompter = Prompter(tokenizer, params)

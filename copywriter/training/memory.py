@@ -109,7 +109,7 @@ def expected(
     length = -(-params.max_length // 16) * 16
     tokens = settings.micro_batch_size * length
     checkpointing = settings.gradient_checkpointing
-    compiled = may_compile and params.compile is not False and params.packing and not checkpointing
+    compiled = may_compile and params.advanced.compile is not False and params.packing and not checkpointing
     dense = settings.quantization == "none" or settings.dequantize
     loaded = _QUANTIZED.get(settings.quantization, size) * of.linear
     linear = size * (of.linear + of.joined) if dense else loaded
@@ -132,7 +132,7 @@ def expected(
         "logits or one block's gradients": max(logits, backward, joining) + _WORKSPACES,
     }
     draws_again = checkpointing and params.lora.dropout > 0
-    captured = params.cuda_graph and params.packing and not draws_again and dtype is not torch.float16
+    captured = params.advanced.cuda_graph and params.packing and not draws_again and dtype is not torch.float16
     validation = logits + 2 * tokens * of.widest * size  # a graph of its own keeps its memory
     graphs = captured * (validation + 2 * _TORN * logits)
     # Weights as they were loaded lie in one piece with those that stay, so their room is not given back.

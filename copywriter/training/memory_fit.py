@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from copywriter.errors import UserError
 from copywriter.modeling import device
-from copywriter.params import Params
+from copywriter.params import Advanced, Params
 from copywriter.training import memory
 from copywriter.training.memory import MemorySettings
 
@@ -27,11 +27,11 @@ def fit(
 ) -> tuple[MemorySettings, list[str]]:
     """`asked` with the smallest change that fits `free` bytes of GPU memory, and a sentence on what was changed.
 
-    With `dequantize: auto` it is free to set dequantize to false. UserError where `fit: stop` forbids the change, or
-    where it would alter the result beyond rounding.
+    `dequantize: auto` allows dequantize: false. UserError where `memory_fit: stop` forbids the change, or where it
+    would alter the result beyond rounding.
     """
     sizes = memory.sizes(config, params)
-    auto = params.dequantize == "auto"
+    auto = params.advanced.dequantize == "auto"
     needs = []
     for settings in _candidates(asked, auto):
         needs.append(sum(memory.expected(sizes, params, settings, dtype, may_compile).values()))
@@ -40,8 +40,8 @@ def fit(
             continue
         changes = _changes(asked, settings)
         forbidden = set(changes) - ({"dequantize"} if auto else set())
-        if forbidden and (params.fit == "stop" or "quantization" in forbidden):
-            other = "" if "quantization" in forbidden else ", or fit: auto"
+        if forbidden and (params.advanced.memory_fit == "stop" or "quantization" in forbidden):
+            other = "" if "quantization" in forbidden else ", or advanced.memory_fit: auto"
             raise UserError(f"{need}; set {_as_yaml(changes)} (then about {_gib(needs[-1])}){other}")
         return settings, [f"{need}: {_as_yaml(changes)} (then about {_gib(needs[-1])})"] if changes else []
     raise UserError(f"{need}, and at least about {_gib(min(needs))}; choose a smaller model or max_length")
@@ -60,8 +60,8 @@ def forecast(params: Params, config: PreTrainedConfig, gib: float | None = None)
         dtype = torch.bfloat16 if params.precision == "auto" else device.DTYPES[params.precision]
     asked = MemorySettings(
         quantization=params.quantization,
-        dequantize=params.dequantize is not False,
-        gradient_checkpointing=params.gradient_checkpointing,
+        dequantize=params.advanced.dequantize is not False,
+        gradient_checkpointing=params.advanced.gradient_checkpointing,
         micro_batch_size=params.micro_batch_size,
     )
     free = int(gib * memory.GIB) if gib else torch.cuda.mem_get_info(processor)[0] if cuda else None
@@ -120,7 +120,9 @@ def _changes(asked: MemorySettings, other: MemorySettings) -> dict[str, Any]:
 
 
 def _as_yaml(changes: dict[str, Any]) -> str:
-    return ", ".join(f"{key}: {str(value).lower()}" for key, value in changes.items())
+    """Changes by their keys in params.yaml, as `-S` takes them."""
+    keys = {key: f"advanced.{key}" if key in Advanced.model_fields else key for key in changes}
+    return ", ".join(f"{keys[key]}: {str(value).lower()}" for key, value in changes.items())
 
 
 def _gib(size: float) -> str:

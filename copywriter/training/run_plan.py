@@ -66,13 +66,17 @@ def decide(
     """
     settings, reasons = memory_settings(params, processor, processes)
     if processor.type == "cuda":
-        # Every process must choose alike, so the GPU with the least free memory decides.
-        free = gather(torch.tensor(torch.cuda.mem_get_info(processor)[0], device=processor)).min()
+        free = least_free(processor)
         compiled = why_eager(params, settings.gradient_checkpointing, processor, sequences) is None
         dtype = device.dtype(params.precision, processor)
-        fitting, changes = memory_fit.fit(params, settings, config, dtype, int(free), compiled)
+        fitting, changes = memory_fit.fit(params, settings, config, dtype, free, compiled)
         return with_settings(params, fitting, processor, processes, sequences, (*reasons, *changes))
     return with_settings(params, settings, processor, processes, sequences, reasons)
+
+
+def least_free(processor: torch.device) -> int:
+    """Free bytes of the GPU that has the fewest, so that all processes choose alike; all call it together."""
+    return int(gather(torch.tensor(torch.cuda.mem_get_info(processor)[0], device=processor)).min())
 
 
 def as_asked(params: Params, processor: torch.device, sequences: int, processes: int = 1) -> RunPlan:
@@ -93,8 +97,8 @@ def memory_settings(params: Params, processor: torch.device, processes: int) -> 
     )
     settings = MemorySettings(
         quantization=params.quantization,
-        dequantize=processor.type == "cuda" if params.dequantize == "auto" else params.dequantize,
-        gradient_checkpointing=params.gradient_checkpointing,
+        dequantize=processor.type == "cuda" if params.advanced.dequantize == "auto" else params.advanced.dequantize,
+        gradient_checkpointing=params.advanced.gradient_checkpointing,
         micro_batch_size=size,
     )
     return settings, () if size == params.micro_batch_size else (reason,)
@@ -113,7 +117,7 @@ def with_settings(
     eager = why_eager(params, settings.gradient_checkpointing, processor, sequences)
     # A checkpointed layer draws its dropout again, from a random state that a capture does not let it read.
     draws_again = settings.gradient_checkpointing and params.lora.dropout > 0
-    captures = processor.type == "cuda" and params.packing and params.cuda_graph and not draws_again
+    captures = processor.type == "cuda" and params.packing and params.advanced.cuda_graph and not draws_again
     return RunPlan(
         processor=processor.type,
         processes=processes,
@@ -138,11 +142,11 @@ def why_eager(params: Params, checkpointing: bool, processor: torch.device, sequ
         return impossible
     steps = -(-sequences // params.batch_size)
     for reason, true in {
-        "compile is false": params.compile is False,
+        "compile is false": params.advanced.compile is False,
         "packing is false": not params.packing,
         "activations are checkpointed": checkpointing,
         f"{steps} steps an epoch are too few to save the time of compiling": (
-            params.compile == "auto" and steps < _WORTH_COMPILING
+            params.advanced.compile == "auto" and steps < _WORTH_COMPILING
         ),
     }.items():
         if true:

@@ -90,7 +90,8 @@ class QloraTrainer(SFTTrainer):
             self.accelerator.num_processes,
         )
         self.step = Step(model, plan, self.accelerator, self.args.device)
-        self.schedule = Schedule(params.schedule, self.order.steps, params.epochs * self.order.steps)
+        steps = self.order.steps
+        self.schedule = Schedule(params.schedule, steps, params.epochs * steps, params.advanced.decay_shape)
         self.interrupts = interrupts or Interrupts()
         self._may_write = may_write
         self.checkpoint: Path | None = None  # what the run goes on from, and later what it has saved last

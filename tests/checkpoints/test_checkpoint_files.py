@@ -20,8 +20,8 @@ from copywriter.errors import UserError
 from tests.checkpoints.test_schedule import GIVEN
 from tests.conftest import ROOT
 
-THREE = Schedule(params.Schedule(**GIVEN), 10, 30)  # shared up to 25, kept at 5, 15, 25
-FIVE = Schedule(params.Schedule(**GIVEN), 10, 50)
+THREE = Schedule(params.Schedule(**GIVEN), 10, 30, "1-sqrt")  # shared up to 25, kept at 5, 15, 25
+FIVE = Schedule(params.Schedule(**GIVEN), 10, 50, "1-sqrt")
 FILES = {"state.safetensors": b"weights and moments", "progress.json": b"{}"}
 
 
@@ -40,7 +40,7 @@ def test_the_last_two_are_kept_and_one_for_each_epoch_that_a_run_could_end_with(
     assert names(tmp_path) == kept | {"checkpoint-20", "checkpoint-24"} | ending
     assert checkpoint_files.newest(tmp_path, THREE) == tmp_path / "checkpoint-30-of-30"
     assert checkpoint_files.newest(tmp_path, FIVE) == tmp_path / "checkpoint-25"
-    two = Schedule(params.Schedule(**GIVEN), 10, 20)
+    two = Schedule(params.Schedule(**GIVEN), 10, 20, "1-sqrt")
     assert checkpoint_files.newest(tmp_path, two) == tmp_path / "checkpoint-15"
 
 

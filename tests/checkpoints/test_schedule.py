@@ -13,14 +13,11 @@ GIVEN: dict[str, Any] = {
     "shape": "wsd",
     "warmup_steps": 5,
     "decay": 0.5,
-    "decay_shape": "1-sqrt",
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
 }
 
 
-def of(epoch_steps: int, epochs: int, **changes: Any) -> Schedule:
-    return Schedule(params.Schedule(**{**GIVEN, **changes}), epoch_steps, epochs * epoch_steps)
+def of(epoch_steps: int, epochs: int, decay_shape: str = "1-sqrt", **changes: Any) -> Schedule:
+    return Schedule(params.Schedule(**{**GIVEN, **changes}), epoch_steps, epochs * epoch_steps, decay_shape)
 
 
 @given(

@@ -30,8 +30,8 @@ SMALL: dict[str, Any] = {
     "max_length": 96,
     "max_prompt_length": 64,
     "epochs": 2,
-    "log_steps": 1,
-    "eval_steps": 3,
+    "advanced__log_steps": 1,
+    "advanced__eval_steps": 3,
     "save_steps": 2,
     "learning_rate": 0.01,
     "schedule__warmup_steps": 2,
@@ -136,7 +136,8 @@ def test_checkpointing_computes_anew_what_it_did_not_keep_and_changes_nothing(ro
     p = changed(**SMALL, lora__dropout=0.0)
     rows = [[row] for row in examples(room / "models/base", p, 8)]
     loss, gradient = gradients(room, p, rows)
-    other_loss, other_gradient = gradients(room, changed(**SMALL, lora__dropout=0.0, gradient_checkpointing=True), rows)
+    recomputing = changed(**SMALL, lora__dropout=0.0, advanced__gradient_checkpointing=True)
+    other_loss, other_gradient = gradients(room, recomputing, rows)
     assert loss == other_loss
     torch.testing.assert_close(gradient, other_gradient, rtol=1e-5, atol=1e-8)
 

@@ -14,7 +14,9 @@ from copywriter.training.trainer import QloraTrainer
 from stages import train_qlora
 from tests.stages.test_train_qlora import mark_of, outcome, prepare
 
-ODD = {"log_steps": 3, "save_steps": 4, "eval_steps": 5, "lora__dropout": 0.1, "micro_batch_size": 4}  # out of step
+# Out of step with each other and with the epochs.
+ODD = {"save_steps": 4, "advanced__log_steps": 3, "advanced__eval_steps": 5, "lora__dropout": 0.1}
+ODD |= {"micro_batch_size": 4}
 
 
 @pytest.fixture
@@ -97,8 +99,8 @@ def test_a_schedule_that_depends_on_the_total_begins_anew(room: Path, steps: lis
 
 
 def test_histories_hold_no_row_of_another_runs_decay_and_no_clock(room: Path) -> None:
-    train(room, epochs=2, log_steps=1)
-    train(room, epochs=4, log_steps=1)
+    train(room, epochs=2, advanced__log_steps=1)
+    train(room, epochs=4, advanced__log_steps=1)
     rows = list(csv.DictReader(paths.TRAIN_HISTORY.open()))
     assert [int(row["step"]) for row in rows] == list(range(1, len(rows) + 1))
     rates = [float(row["learning_rate"]) for row in rows]

@@ -51,7 +51,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     room: Path, event: str, number: int, how: str, told: str
 ) -> None:
     # Two micro-batches a step; logged every third step, so that a stop falls between two lines of the history.
-    train_qlora.run(prepare(room, lora__dropout=0.1, micro_batch_size=4, log_steps=3, save_steps=50, eval_steps=3))
+    often = {"advanced__log_steps": 3, "advanced__eval_steps": 3}
+    train_qlora.run(prepare(room, lora__dropout=0.1, micro_batch_size=4, save_steps=50, **often))
     expected = outcome()
     (room / "runs").rename(room / "before")
     done = struck(room, event, number, how)
@@ -113,7 +114,7 @@ def test_signals_wait_where_the_state_is_between_two_steps() -> None:
 def test_a_loss_that_is_no_number_stops_the_run_names_its_rows_and_keeps_the_last_good_state(
     room: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    p = prepare(room, log_steps=4, save_steps=3, eval_steps=50, micro_batch_size=4, packing=False)
+    p = prepare(room, advanced__log_steps=4, save_steps=3, advanced__eval_steps=50, micro_batch_size=4, packing=False)
     gradients = Step.gradients
     seen: list[list[int]] = []
 

@@ -19,7 +19,7 @@ from tests.conftest import changed
 from tests.stages.test_train_qlora import CPU, SMALL, examples, gradients
 
 SMOLLM2, LLAMA_1B = SHAPES["smollm2-135m"], SHAPES["llama-3.2-1b"]
-PLAIN: dict[str, Any] = {"lora__dropout": 0.0, "dequantize": True}
+PLAIN: dict[str, Any] = {"lora__dropout": 0.0, "advanced__dequantize": True}
 
 
 def config(shape: dict[str, Any]) -> PreTrainedConfig:
@@ -48,9 +48,9 @@ def allocated(shape: dict[str, Any], **changes: Any) -> float:
     [
         (SMOLLM2, {}, 2.9),
         (SMOLLM2, {"lora__dropout": 0.05}, 3.5),
-        (SMOLLM2, {"lora__dropout": 0.05, "compile": False}, 4.9),
+        (SMOLLM2, {"lora__dropout": 0.05, "advanced__compile": False}, 4.9),
         (LLAMA_1B, {}, 8.5),
-        (LLAMA_1B, {"dequantize": False}, 6.8),
+        (LLAMA_1B, {"advanced__dequantize": False}, 6.8),
         (LLAMA_1B, {"batch_size": 32, "micro_batch_size": 32}, 24.2),
     ],
 )
@@ -82,8 +82,12 @@ def test_measured_peaks_are_expected(shape: dict[str, Any], changes: dict[str, A
 def test_no_measured_run_took_more_than_is_expected(
     shape: dict[str, Any], quantization: str, dequantize: bool, checkpointing: bool, compiled: bool, measured: float
 ) -> None:
-    given = {"quantization": quantization, "dequantize": dequantize, "gradient_checkpointing": checkpointing}
-    p = changed(**{**PLAIN, **given, "compile": compiled})
+    given = {
+        "quantization": quantization,
+        "advanced__dequantize": dequantize,
+        "advanced__gradient_checkpointing": checkpointing,
+    }
+    p = changed(**{**PLAIN, **given, "advanced__compile": compiled})
     in_all = sum(expected(shape, p, torch.bfloat16).values()) / memory.GIB
     assert measured < in_all < 1.13 * measured
 
@@ -94,17 +98,19 @@ def test_what_takes_more_is_expected_to() -> None:
     assert allocated(LLAMA_1B, max_length=1024) > base
     assert allocated(LLAMA_1B, lora__r=64) > base
     assert allocated(LLAMA_1B, lora__target_modules=["q_proj", "v_proj"]) < base
-    assert allocated(LLAMA_1B, compile=False) > base
-    assert allocated(LLAMA_1B, gradient_checkpointing=True) < base
-    kept = {bits: allocated(LLAMA_1B, quantization=bits, dequantize=False) for bits in ("4bit", "8bit", "none")}
+    assert allocated(LLAMA_1B, advanced__compile=False) > base
+    assert allocated(LLAMA_1B, advanced__gradient_checkpointing=True) < base
+    kept = {
+        bits: allocated(LLAMA_1B, quantization=bits, advanced__dequantize=False) for bits in ("4bit", "8bit", "none")
+    }
     assert kept["4bit"] < kept["8bit"] < kept["none"] == base
-    four = changed(quantization="4bit", dequantize=False, gradient_checkpointing=True)
+    four = changed(quantization="4bit", advanced__dequantize=False, advanced__gradient_checkpointing=True)
     assert sum(expected(LLAMA_1B, four, torch.float32).values()) > base
 
 
 def test_weights_of_the_tiny_model_are_counted_to_the_byte(room: Path) -> None:
     base = loading.load_base(room / "models/base", "4bit", torch.float32, CPU)
-    p = changed(dequantize=False)
+    p = changed(advanced__dequantize=False)
     tiny = AutoConfig.from_pretrained(room / "models/base")
     held = sum(one.numel() * one.element_size() for one in base.parameters())
     scales = sum(
@@ -127,15 +133,15 @@ def fitted(gib: float, **changes: Any) -> tuple[dict[str, Any], list[str]]:
 def test_the_smallest_change_that_fits_is_made() -> None:
     need = expected(LLAMA_1B, changed(lora__dropout=0.05), torch.bfloat16)
     whole = sum(need.values()) / memory.GIB
-    assert fitted(whole + 0.1, dequantize=True) == ({}, [])
+    assert fitted(whole + 0.1, advanced__dequantize=True) == ({}, [])
     assert fitted(whole + 0.1) == ({}, [])
-    changes, (said,) = fitted(whole - 0.1, dequantize=True)
+    changes, (said,) = fitted(whole - 0.1, advanced__dequantize=True)
     assert changes == {"micro_batch_size": 4}
     assert said.startswith(f"training needs about {whole:.1f} GiB of GPU memory and {whole - 0.1:.1f} GiB are free: ")
     assert "micro_batch_size: 4" in said
     assert fitted(whole - 0.1)[0] == {"dequantize": False}  # auto: the micro-batch stays
-    assert fitted(3.5, dequantize=True)[0] == {"dequantize": False, "micro_batch_size": 1}
-    assert fitted(100.0, dequantize=True, batch_size=32, micro_batch_size=32)[0] == {}
+    assert fitted(3.5, advanced__dequantize=True)[0] == {"dequantize": False, "micro_batch_size": 1}
+    assert fitted(100.0, advanced__dequantize=True, batch_size=32, micro_batch_size=32)[0] == {}
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
@@ -162,7 +168,7 @@ def test_what_is_chosen_fits_keeps_the_batch_and_takes_no_less_where_there_is_mo
 
 @pytest.mark.parametrize(("dtype", "gib"), [(torch.bfloat16, 6.2), (torch.float16, 3.6)])  # bf16: 5.93 were measured
 def test_a_1b_model_in_4_bits_is_expected_on_a_free_card(dtype: torch.dtype, gib: float) -> None:
-    p = changed(quantization="4bit", dequantize=False, gradient_checkpointing=True)
+    p = changed(quantization="4bit", advanced__dequantize=False, advanced__gradient_checkpointing=True)
     assert (p.micro_batch_size, p.max_length) == (8, 525)
     assert sum(expected(LLAMA_1B, p, dtype).values()) < gib * memory.GIB
 
@@ -178,34 +184,37 @@ def test_stop_names_the_change_in_one_sentence() -> None:
     with pytest.raises(
         UserError, match=r"needs about 1\d\.\d GiB .* 9\.5 GiB are free; set micro_batch_size: 4"
     ) as said:
-        fitted(9.5, dequantize=True, fit="stop")
-    assert "or fit: auto" in str(said.value)
+        fitted(9.5, advanced__dequantize=True, advanced__memory_fit="stop")
+    assert "or advanced.memory_fit: auto" in str(said.value)
     assert "\n" not in str(said.value)
-    assert fitted(11.0, fit="stop")[0] == {"dequantize": False}  # what auto stands for is no change
+    assert fitted(11.0, advanced__memory_fit="stop")[0] == {"dequantize": False}  # auto allows it: no change
 
 
 def test_what_fit_may_change_gives_the_same_step(room: Path) -> None:
-    p = changed(**SMALL, lora__dropout=0.0, dequantize=True)
+    given: dict[str, Any] = {**SMALL, "lora__dropout": 0.0, "advanced__dequantize": True}
+    p = changed(**given)
     rows = [[row] for row in examples(room / "models/base", p, 8)]
     loss, gradient = gradients(room, p, rows)
     for change in (
         {"micro_batch_size": 2},
-        {"gradient_checkpointing": True},
-        {"micro_batch_size": 1, "dequantize": False, "gradient_checkpointing": True},
+        {"advanced__gradient_checkpointing": True},
+        {"micro_batch_size": 1, "advanced__dequantize": False, "advanced__gradient_checkpointing": True},
     ):
-        other_loss, other = gradients(room, p.model_copy(update=change), rows)
+        other_loss, other = gradients(room, changed(**{**given, **change}), rows)
         assert loss == pytest.approx(other_loss, rel=1e-5)
         torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-6)
 
 
 def test_a_gpu_that_runs_out_is_one_sentence_with_the_next_change() -> None:
-    whole = changed(lora__dropout=0.05, dequantize=True)
+    whole = changed(lora__dropout=0.05, advanced__dequantize=True)
     with (
         pytest.raises(UserError, match=r"memory ran out.*set micro_batch_size: 4$"),
         memory_fit.exhausted(asked(whole)),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-    last = changed(lora__dropout=0.05, micro_batch_size=1, dequantize=False, gradient_checkpointing=True)
+    last = changed(
+        lora__dropout=0.05, micro_batch_size=1, advanced__dequantize=False, advanced__gradient_checkpointing=True
+    )
     with pytest.raises(UserError, match=r"choose a smaller model or max_length$"), memory_fit.exhausted(asked(last)):
         raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
     with pytest.raises(RuntimeError, match="something else"), memory_fit.exhausted(asked(last)):
@@ -217,7 +226,9 @@ def test_the_forecast_needs_no_gpu() -> None:
     assert [line.split("GiB  ")[1] for line in said.splitlines()][-1] == "in all"
     assert "fits: 80.0 GiB are free" in memory_fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B), 80)
     assert "micro_batch_size: 4 (then about" in memory_fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B), 9.5)
-    assert "set micro_batch_size" in memory_fit.forecast(changed(fit="stop", dequantize=True), config(LLAMA_1B), 9.5)
+    assert "set micro_batch_size" in memory_fit.forecast(
+        changed(advanced__memory_fit="stop", advanced__dequantize=True), config(LLAMA_1B), 9.5
+    )
 
 
 def test_gemma_in_fp16_is_refused_before_its_weights_are_loaded(room: Path) -> None:

@@ -12,7 +12,7 @@ from benchmarks.shapes import SHAPES
 from copywriter import paths
 from copywriter.checkpoints import fingerprint
 from copywriter.errors import UserError
-from copywriter.modeling import compilation, loading
+from copywriter.modeling import compilation, device, loading
 from copywriter.training import memory, run_plan
 from stages import train_qlora
 from tests.conftest import changed
@@ -25,12 +25,9 @@ LLAMA_1B = AutoConfig.for_model(**SHAPES["llama-3.2-1b"])
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> None:
     """A card of 9.5 GiB that computes in bf16 and can compile."""
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (int(9.5 * memory.GIB), 80 * memory.GIB))
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(run_plan, "least_free", lambda _: int(9.5 * memory.GIB))
+    monkeypatch.setattr(device, "dtype", lambda precision, _: device.DTYPES.get(precision, torch.bfloat16))
     monkeypatch.setattr(compilation, "obstacle", lambda _: None)
-    monkeypatch.setattr(run_plan, "gather", lambda one: one)
-    tensor = torch.tensor
-    monkeypatch.setattr(torch, "tensor", lambda value, device=None: tensor(value))
 
 
 def test_a_cpu_gets_what_was_asked_for_and_computes_eagerly() -> None:
@@ -44,7 +41,7 @@ def test_a_cpu_gets_what_was_asked_for_and_computes_eagerly() -> None:
 
 def test_auto_dequantizes_on_cuda_alone() -> None:
     for asked, on_cuda, on_cpu in (("auto", True, False), (True, True, True), (False, False, False)):
-        p = changed(dequantize=asked)
+        p = changed(advanced__dequantize=asked)
         assert run_plan.memory_settings(p, CUDA, 1)[0].dequantize is on_cuda
         assert run_plan.memory_settings(p, CPU, 1)[0].dequantize is on_cpu
 
@@ -59,12 +56,12 @@ def test_processes_share_the_micro_batch_and_the_plan_says_why() -> None:
 
 @pytest.mark.usefixtures("card")
 def test_a_card_that_is_too_small_changes_the_plan_not_the_params() -> None:
-    p = changed(dequantize=True, lora__dropout=0.05)
+    p = changed(advanced__dequantize=True, lora__dropout=0.05)
     plan = run_plan.decide(p, LLAMA_1B, CUDA, 1, 10_000)
     assert (p.micro_batch_size, plan.micro_batch_size, plan.accumulation_steps) == (8, 4, 2)
     assert (plan.precision, plan.compiled, plan.cuda_graph, plan.dequantize) == ("bf16", True, True, True)
     assert any("GiB are free: micro_batch_size: 4" in reason for reason in plan.reasons)
-    smaller = changed(dequantize=True, lora__dropout=0.05, micro_batch_size=4)
+    smaller = changed(advanced__dequantize=True, lora__dropout=0.05, micro_batch_size=4)
     assert fingerprint.as_planned(p.model_dump(), plan.content()) == smaller.model_dump()
 
 
@@ -73,11 +70,11 @@ def test_a_card_that_is_too_small_changes_the_plan_not_the_params() -> None:
     ("changes", "compiled", "graph"),
     [
         ({}, True, True),
-        ({"compile": False}, False, True),
-        ({"cuda_graph": False}, True, False),
+        ({"advanced__compile": False}, False, True),
+        ({"advanced__cuda_graph": False}, True, False),
         ({"packing": False}, False, False),
-        ({"gradient_checkpointing": True}, False, True),
-        ({"gradient_checkpointing": True, "lora__dropout": 0.1}, False, False),
+        ({"advanced__gradient_checkpointing": True}, False, True),
+        ({"advanced__gradient_checkpointing": True, "lora__dropout": 0.1}, False, False),
         ({"precision": "fp16"}, True, False),
     ],
 )
@@ -91,7 +88,7 @@ def test_a_step_is_compiled_and_captured_where_both_can_be(
 
 @pytest.mark.usefixtures("card")
 def test_auto_compiles_where_an_epoch_has_steps_enough() -> None:
-    p = changed(compile="auto")
+    p = changed(advanced__compile="auto")
     assert not run_plan.as_asked(p, CUDA, 199 * p.batch_size).compiled
     assert run_plan.as_asked(p, CUDA, 200 * p.batch_size).compiled
 
