@@ -27,7 +27,7 @@ _MARKED = {
     "tokenizer": ["copywriter.training.experiment:load_tokenizer"],
     "rows into tokens": ["copywriter.training.tokenized_rows:examples"],
     "packing": ["copywriter.training.experiment:sequences"],
-    "token contract": ["copywriter.training.row_validation:check_lengths", "copywriter.training.row_validation:check"],
+    "row validation": ["copywriter.training.row_validation:check_lengths", "copywriter.training.row_validation:check"],
     "expected memory": ["copywriter.training.memory_fit:fit"],
     "base weights, quantized": ["copywriter.modeling.loading:load_base"],
     "dequantizing": ["copywriter.modeling.loading:dequantized"],

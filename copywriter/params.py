@@ -1,4 +1,4 @@
-"""params.yaml as checked, frozen objects. This is its only reader; it has no defaults, they live in the file."""
+"""params.yaml as checked, frozen objects. This is its only reader; the defaults are in the file, none are here."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -93,6 +93,8 @@ class Advanced(Section):
 
 
 class Params(Section):
+    """What was asked for; copywriter/training/run_plan.py decides what a training does."""
+
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     dataset: Name
     model: Name
@@ -138,7 +140,7 @@ def load(path: Path = paths.PARAMS) -> Params:
 
 
 def read(model: type[Model], path: Path) -> Model:
-    """A YAML file as a `model`; UserError where it is missing or no YAML, or with every mistake at once."""
+    """A YAML file as a `model`; UserError when it is missing or not YAML, or with every mistake at once."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

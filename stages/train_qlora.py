@@ -1,4 +1,4 @@
-"""Trains a LoRA adapter on the base model, whose linear layers stay quantized.
+"""Trains a LoRA adapter on the quantized base model.
 
 Reads data/train.parquet, data/validation.parquet, models/base.
 Writes models/adapter (adapter, tokenizer, receipt.json), metrics/{train,validation}_history.csv; checkpoints and
@@ -47,7 +47,7 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
 
 @torch.no_grad()
 def round_to_shipped(weights: torch.Tensor) -> None:
-    """Gives the adapter the values that its file will hold, half of float32's bytes; training states keep theirs."""
+    """Rounds the adapter to the values that its file will have; checkpoints stay in float32."""
     weights.copy_(weights.to(SHIPPED))
 
 
@@ -63,7 +63,7 @@ def _run(asked: params.Params, interrupts: Interrupts) -> str:
     for line in of.plan.describe():
         print(f"train_qlora: {line}", file=sys.stderr)
     where = f"{team.num_processes} x {device.name(of.processor)}"
-    print(f"train_qlora: {tracking.outlook(of.train_data, asked, of.base['model'], where)}", file=sys.stderr)
+    print(f"train_qlora: {tracking.time_estimate(of.train_data, asked, of.base['model'], where)}", file=sys.stderr)
     main = team.is_main_process
     with one_writer(folder) if main else nullcontext() as writer, memory_fit.exhausted(of.plan.memory):
         if main:
@@ -92,7 +92,7 @@ def _run(asked: params.Params, interrupts: Interrupts) -> str:
 
 
 def main() -> None:
-    """Wires the stage; --dry-memory says what training would take, and what fits --gib N GiB, on any machine."""
+    """Runs the stage; --dry-memory prints the expected memory, and what fits --gib N GiB, without a GPU too."""
     parser = argparse.ArgumentParser(prog="python -m stages.train_qlora", description=main.__doc__)
     parser.add_argument("--dry-memory", action="store_true")
     parser.add_argument("--gib", type=float, help="free memory of the GPU in question")

@@ -1,4 +1,4 @@
-"""What determines a training's result, as hashes: the receipt's fingerprint, and the name of its state under runs/."""
+"""Hashes of what determines a training's result: the receipt's fingerprint, and the folder of its state in runs/."""
 
 import importlib.metadata
 import platform
@@ -13,7 +13,7 @@ from copywriter.checkpoints.schedule import Schedule
 from copywriter.modeling import device
 from copywriter.params import Params
 
-# What does not change the result: where it is logged, how often it is saved, what comes after it.
+# No effect on the result: tracking, how often it is saved, later stages.
 _WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding"}
 _ADVANCED_WITHOUT_EFFECT = {"memory_fit"}  # what it changes is in the run plan
 _CODE = (
@@ -78,11 +78,11 @@ def fingerprint(params: Params, plan: Mapping[str, Any], base: Mapping[str, str]
 
 
 def machine(processor: torch.device) -> dict[str, str]:
-    """What rounds otherwise elsewhere: library versions and the kind of processor."""
+    """What changes rounding: library versions and the model of processor."""
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {**versions, "device": device.name(processor), "architecture": platform.machine()}
 
 
 def state_name(mark: str, processor: torch.device) -> str:
-    """The name of the folder under runs/train: state goes on only where it would have come to the same bits."""
+    """The folder name under runs/train: a run resumes only where it would have computed the same bits."""
     return files.digest([mark, machine(processor)])[:16]

@@ -1,4 +1,4 @@
-"""The GPU memory that training takes, by part, known before anything is loaded."""
+"""The GPU memory that training takes, by part, estimated before anything is loaded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +12,16 @@ from copywriter.modeling.lora_groups import grouped_layers
 from copywriter.params import Params
 
 GIB = 2**30
-OUTSIDE = "beside it"  # the part that torch.cuda.max_memory_allocated does not see
+OUTSIDE = "outside torch's allocations"  # not counted by torch.cuda.max_memory_allocated
 
 # Bytes a weight: NF4 has a byte of scale per 64 and a float32 per 256 of these; LLM.int8 a float32 per row.
 _QUANTIZED = {"4bit": 1 / 2 + (1 + 4 / 256) / 64, "8bit": 1.005}
-_DROPPED = 1.5  # bytes per input of an adapter under dropout; its mask is one of them, the rest as measured
+_DROPPED = 1.5  # bytes per adapter input under dropout: the mask takes one, the rest is measured
 _WORKSPACES = GIB * 3 // 20  # cuBLAS: 32 MiB for each of its streams and captures on Hopper
-_BESIDE = GIB * 7 // 20  # kernels' code, as it is loaded, and what the driver keeps: 0.23 to 0.28 GiB seen
-_FRAGMENTED = 0.05  # of what is allocated: holes between blocks
-_TORN = 0.4  # of the logits: holes in a graph's own memory, where nothing else may lie
-_UNCOUNTED = 1.05  # of the activations: what lies on the way between those that are counted, as measured
+_KERNELS = GIB * 7 // 20  # loaded kernels and the driver's buffers: 0.23 to 0.28 GiB measured
+_FRAGMENTED = 0.05  # of the allocated bytes: gaps between blocks
+_GRAPH_GAPS = 0.4  # of the logits: gaps in a graph's private memory pool
+_UNCOUNTED = 1.05  # of the activations: temporaries between those that are counted, as measured
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,22 @@ class MemorySettings:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many numbers a model with its adapter has; `kept` and what follows are per token, over all blocks."""
+    """How many numbers a model with its adapter has; from `inputs` on per token, over all blocks."""
 
     linear: int  # weights that are quantized
     largest: int  # of these in one layer
     other: int  # embeddings, norms, output layer
     adapter: int
     b: int  # the adapter's B alone
-    joined: int  # columns that B takes beside dense weights, in numbers
+    joined: int  # numbers that B adds to dense weights as columns
     blocks: int
     hidden: int
     vocabulary: int
     widest: int  # outputs of the largest group of layers with one input
-    inputs: int  # of the adapter's A: its gradient wants them
-    kept: int  # what else a compiled block keeps for its backward pass
-    norms: int  # inputs of norms: kept in float32 when not compiled
-    copies: int  # what is kept besides when not compiled
+    inputs: int  # of the adapter's A, stored for its gradient
+    kept: int  # what else a compiled block stores for its backward pass
+    norms: int  # inputs of norms, stored in float32 when not compiled
+    copies: int  # stored in addition when not compiled
 
 
 def sizes(config: PreTrainedConfig, params: Params) -> Sizes:
@@ -90,10 +90,10 @@ def sizes(config: PreTrainedConfig, params: Params) -> Sizes:
         vocabulary=text.vocab_size,
         widest=max(outputs),
         inputs=sum(inputs),
-        # Attention keeps query, key, value and output, the MLP both factors of its product.
+        # Attention stores query, key, value and output, the MLP both factors of its product.
         kept=total("out_features", "") - total("out_features", "o_proj", "down_proj") + total("in_features", "o_proj"),
         norms=norms,
-        # Keys and values repeated for each head in place of themselves; the MLP's activation.
+        # Keys and values repeated for each head; the MLP's activation.
         copies=2 * (query - key) + total("in_features", "down_proj"),
     )
 
@@ -124,7 +124,7 @@ def expected(
     logits = positions * of.vocabulary * (2 * size if compiled else size + 8)  # eager: float32 twice
     logits += 4 * tokens * of.hidden * size
     backward = 3 * tokens * of.widest * size + checkpointing * block + (not dense) * size * of.largest
-    joining = dense * size * of.linear - activations  # both forms of the weights, before the first step
+    joining = dense * size * of.linear - activations  # both forms of the weights exist before the first step
     allocated = {
         "weights": linear + size * of.other,
         "adapter and optimizer": adapter,
@@ -133,15 +133,15 @@ def expected(
     }
     draws_again = checkpointing and params.lora.dropout > 0
     captured = params.advanced.cuda_graph and params.packing and not draws_again and dtype is not torch.float16
-    validation = logits + 2 * tokens * of.widest * size  # a graph of its own keeps its memory
-    graphs = captured * (validation + 2 * _TORN * logits)
-    # Weights as they were loaded lie in one piece with those that stay, so their room is not given back.
-    beside = _BESIDE + _FRAGMENTED * sum(allocated.values()) + graphs + dense * loaded
+    validation = logits + 2 * tokens * of.widest * size  # the validation graph does not release its memory
+    graphs = captured * (validation + 2 * _GRAPH_GAPS * logits)
+    # The loaded weights share blocks with weights that stay, so their memory is not released.
+    beside = _KERNELS + _FRAGMENTED * sum(allocated.values()) + graphs + dense * loaded
     return {part: int(value) for part, value in (allocated | {OUTSIDE: beside}).items()}
 
 
 def table(parts: dict[str, int]) -> str:
     """The parts of `expected` and their sum, a line each, in GiB."""
     return "\n".join(
-        f"{size / GIB:7.2f} GiB  {part}" for part, size in (parts | {"in all": sum(parts.values())}).items()
+        f"{size / GIB:7.2f} GiB  {part}" for part, size in (parts | {"total": sum(parts.values())}).items()
     )

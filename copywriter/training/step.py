@@ -1,4 +1,4 @@
-"""What happens to a batch: loss and gradients of the adapter, on CUDA compiled and launched as one graph."""
+"""The training step: loss and gradients of a batch, on CUDA compiled and launched as one graph."""
 
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ class Step:
 
     def __init__(self, model: PeftModel, plan: RunPlan, accelerator: Accelerator, device: torch.device) -> None:
         """Compiles what `plan` says is compiled; a graph is captured at the first batch."""
-        self._model = model.train()  # all of its modules: a loaded base is in evaluation mode
+        self._model = model.train()  # a loaded base is in evaluation mode
         self._device = device
         self._scaler = getattr(accelerator, "scaler", None)
         self._accelerator = accelerator
@@ -37,7 +37,7 @@ class Step:
         self._measuring: Replay | None = None
 
     def gradients(self, batch: Batch, tokens: torch.Tensor | int | None) -> torch.Tensor:
-        """Adds the batch's gradients to those of `weights`; its summed loss over `tokens`, detached."""
+        """Adds the batch's gradients to those of `weights`; returns its summed loss over `tokens`, detached."""
         if not self._model.training:
             self._model.train()
         batch = self._placed(batch) | {"tokens": torch.as_tensor(tokens, device=self._device)}
@@ -50,7 +50,7 @@ class Step:
         return self._training(batch) if self._training.fits(batch) else self._gradients(batch)
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Summed negative log-likelihood of the batch's completion tokens, and how many they are: float64 (2)."""
+        """Summed negative log-likelihood of the batch's completion tokens, and their number: float64 (2)."""
         if self._model.training:
             self._model.eval()
         batch = self._placed(batch)
@@ -61,25 +61,25 @@ class Step:
         return self._measuring(batch) if self._measuring.fits(batch) else self._measure(batch)
 
     def exchange(self) -> None:
-        """Adds up the gradients of all processes."""
+        """Sums the gradients of all processes."""
         if self._accelerator.num_processes > 1:
             torch.distributed.all_reduce(cast(torch.Tensor, self.weights.grad))
 
     def clip(self, most: float) -> torch.Tensor:
-        """Scales the gradient down to the norm `most`; the norm that it had."""
+        """Scales the gradient down to the norm `most`; returns the norm before."""
         gradient = cast(torch.Tensor, self.weights.grad)
         norm = torch.linalg.vector_norm(gradient)
         if most != float("inf"):
             gradient.mul_((most / (norm + 1e-6)).clamp(max=1.0))
         return cast(torch.Tensor, norm)
 
-    def forget(self, set_to_none: bool = True) -> None:
-        """Zeroes the gradient, which keeps its place: a graph writes there."""
+    def zero_gradient(self, set_to_none: bool = True) -> None:
+        """Zeroes the gradient in place: a CUDA graph writes to its address."""
         cast(torch.Tensor, self.weights.grad).zero_()
 
     def _placed(self, batch: Batch) -> Batch:
         placed = {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
-        if self._compiled:  # all sequences one after the other, as one
+        if self._compiled:  # concatenates all sequences to one
             placed |= {name: placed[name].view(1, -1) for name in ("input_ids", "position_ids")}
         return placed
 
@@ -104,17 +104,17 @@ class Step:
 
 
 def _compile(model: PreTrainedModel) -> None:
-    """Compiles each transformer block; a graph needs nothing around them."""
+    """Compiles each transformer block; the rest of the step gains nothing inside a graph."""
     torch._functorch.config.autograd_cache_allow_custom_autograd_functions = True
-    model.enable_input_require_grads()  # type: ignore[no-untyped-call] # or the first block is a compilation of its own
+    model.enable_input_require_grads()  # type: ignore[no-untyped-call] # without it the first block is compiled separately
     compilation.begin(model)
 
 
 def _write_nll_into_forward(model: PreTrainedModel, compiled: bool) -> None:
-    """Makes the model's forward pass the summed loss of a collated batch: it goes through PEFT's own forward."""
+    """Replaces the forward pass by the summed loss of a collated batch; PEFT's forward calls it."""
     if getattr(model.config.get_text_config(), "final_logit_softcapping", None):
         raise UserError(
-            f"{model.config.model_type} caps its logits, which the loss here does not; choose another model"
+            f"{model.config.model_type} caps its logits, which this loss does not support; choose another model"
         )
     backbone: Any = model.base_model
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]

@@ -61,7 +61,7 @@ def test_a_damaged_checkpoint_is_never_taken(tmp_path: Path, how: str, capsys: p
     else:
         manifest.write_bytes(manifest.read_bytes()[:20])
     assert checkpoint_files.newest(tmp_path, THREE) == good
-    assert "checkpoint-8 is left out and removed" in capsys.readouterr().err
+    assert "checkpoint-8 is damaged and removed" in capsys.readouterr().err
     assert names(tmp_path) == {"checkpoint-4"}
 
 
@@ -88,13 +88,13 @@ except state.UserError as error:
     assert resource.RLIMIT_FSIZE is not None
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"{tmp_path} cannot be written (File too large); free some room" in done.stderr
+    assert f"{tmp_path} cannot be written (File too large); free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert names(tmp_path) == {"checkpoint-4"}
 
 
 @pytest.mark.parametrize(
-    ("number", "cure"), [(errno.ENOSPC, "free some room"), (errno.EROFS, "make it writable"), (errno.EIO, None)]
+    ("number", "cure"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable"), (errno.EIO, None)]
 )
 def test_what_the_disk_says_is_told_with_its_cure(tmp_path: Path, number: int, cure: str | None) -> None:
     with pytest.raises(UserError if cure else OSError, match=cure), checkpoint_files.explained(tmp_path):
@@ -119,7 +119,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_runs_never_write_the_same_state(tmp_path: Path) -> None:
     with (
         one_writer(tmp_path),
-        pytest.raises(UserError, match=f"process {os.getpid()} still trains this experiment; wait for it, or stop it"),
+        pytest.raises(UserError, match=f"process {os.getpid()} is still training this experiment; wait for it, or"),
         one_writer(tmp_path),
     ):
         pass
@@ -154,7 +154,7 @@ def test_a_silent_lock_of_another_machine_is_taken_over(
     os.utime(left_lock(tmp_path, **{place: "elsewhere"}), (0, 0))
     with one_writer(tmp_path) as held:
         held.check()
-    assert "is gone; its state is taken over" in capsys.readouterr().err
+    assert "has ended; this one takes over its state" in capsys.readouterr().err
     assert not file.exists()
 
 
@@ -166,7 +166,7 @@ def test_a_lock_of_another_machine_that_beats_is_respected_whatever_its_clock(
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + behind)
         monkeypatch.setattr(socket, "gethostname", lambda: "here")
-        with pytest.raises(UserError, match=f"process {os.getpid()} on .* still trains"):
+        with pytest.raises(UserError, match=f"process {os.getpid()} on .* is still training"):
             lock.Writer(tmp_path)
         held.check()
 
@@ -175,7 +175,7 @@ def test_a_holder_that_slept_while_it_was_taken_over_writes_no_more(tmp_path: Pa
     sleeper = lock.Writer(tmp_path)
     (tmp_path / "writer.json").unlink()
     with one_writer(tmp_path) as other:
-        with pytest.raises(UserError, match=r"another process took .* over"):
+        with pytest.raises(UserError, match=r"another process took over"):
             sleeper.check()
         sleeper.release()
         other.check()  # what it gives back is not the other's

@@ -93,12 +93,12 @@ def test_the_expected_time_is_told_and_never_written(
 ) -> None:
     monkeypatch.setattr("copywriter.paths.SPEED", tmp_path / "speed.json")
     p, written = changed(), []
-    for per_second, expected in ((None, "as long as one training here will tell"), (100.0, "at 100 a second")):
+    for per_second, expected in ((None, "the time is known after the first training here"), (100.0, "at 100 tokens/s")):
         assert expected in analyze_lengths.run(p, per_second)
         written.append((paths.LENGTHS.read_bytes(), paths.LENGTH_HISTOGRAM.read_bytes()))
     (tmp_path / "speed.json").write_text(json.dumps({"model": "tiny", "device": "a", "tokens_per_second": 50.0}))
-    assert "at 50 a second" in analyze_lengths.run(p)
-    assert "prompt limit 75: cuts" in capsys.readouterr().err
+    assert "at 50 tokens/s" in analyze_lengths.run(p)
+    assert "prompt limit 75: truncates" in capsys.readouterr().err
     assert written[0] == written[1] == (paths.LENGTHS.read_bytes(), paths.LENGTH_HISTOGRAM.read_bytes())
 
 
@@ -125,7 +125,7 @@ def test_a_speed_counts_for_its_own_model(
     ("tokens", "time"), [(180_000, "3.0 minutes"), (5_400_000, "90.0 minutes"), (10_800_000, "3.0 hours")]
 )
 def test_a_time_is_told_in_its_unit(tokens: int, time: str) -> None:
-    assert throughput.expected(tokens, 1_000.0) == f"{tokens:,} tokens take about {time} at 1,000 a second"
+    assert throughput.expected(tokens, 1_000.0) == f"{tokens:,} tokens take about {time} at 1,000 tokens/s"
 
 
 def test_the_picture_shows_three_histograms_with_their_limits(short: None) -> None:

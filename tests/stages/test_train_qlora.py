@@ -186,7 +186,7 @@ def test_a_run_says_what_it_takes_and_measures_it_for_the_next(room: Path, capsy
     assert speed["tokens_per_second"] > 0
     assert speed["seconds_to_first_step"] > 0
     train_qlora.run(changed(**SMALL, seed=1))
-    assert f"by the {speed['tokens_per_second']:,} tokens/s of the last run" in capsys.readouterr().err
+    assert f"at the {speed['tokens_per_second']:,} tokens/s of the last run" in capsys.readouterr().err
     paths.SPEED.write_text('{"model": "tiny", "tok')
     train_qlora.run(changed(**SMALL, seed=2))
     assert "minutes" not in capsys.readouterr().err

@@ -150,7 +150,7 @@ def strike_dvc(room: Path, log: Path, point: Point) -> str:
         code, said = _dvc(room, log, "repro")
         if not code:
             return ""
-        if "still trains this experiment" not in said:
+        if "still training this experiment" not in said:
             return f"ended with {code} when typed again"
         if point[1] % 2:
             pid = int(said.partition("process ")[2].split()[0])

@@ -53,8 +53,8 @@ def test_the_outlook_grows_with_the_work() -> None:
     [
         ({"rows": 10, "epoch": {"tokens": 2_000}}, 80 * 200),
         ({"rows": 10, "epoch": {"tokens": 9_000}}, 80 * 525),  # measured with a larger max_length
-        ({"rows": 10}, 80 * time_estimate.TOKENS_A_ROW),
-        (None, 80 * time_estimate.TOKENS_A_ROW),
+        ({"rows": 10}, 80 * time_estimate.TOKENS_PER_ROW),
+        (None, 80 * time_estimate.TOKENS_PER_ROW),
     ],
 )
 def test_the_outlook_takes_rows_as_long_as_those_measured_last(

@@ -39,11 +39,11 @@ def again(room: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("event", "number", "how", "told"),
     [
-        ("gradient", 5, "terminate", "stopped by SIGTERM; run it again to go on; the state after step 2 is saved"),
-        ("step", 8, "interrupt", "stopped by SIGINT; run it again to go on; the state after step 3 is saved"),
-        ("evaluation", 6, "terminate", "stopped by SIGTERM; run it again to go on; the state after step 3 is saved"),
-        ("file", 2, "interrupt", "stopped by SIGINT; run it again to go on; the state after step 2 is saved"),
-        ("base loaded", 1, "terminate", "stopped by SIGTERM; run it again to go on"),
+        ("gradient", 5, "terminate", "stopped by SIGTERM; run it again to resume; the state after step 2 is saved"),
+        ("step", 8, "interrupt", "stopped by SIGINT; run it again to resume; the state after step 3 is saved"),
+        ("evaluation", 6, "terminate", "stopped by SIGTERM; run it again to resume; the state after step 3 is saved"),
+        ("file", 2, "interrupt", "stopped by SIGINT; run it again to resume; the state after step 2 is saved"),
+        ("base loaded", 1, "terminate", "stopped by SIGTERM; run it again to resume"),
         ("step", 7, "out of memory", "the GPU's memory ran out: other programs use it"),
     ],
 )
@@ -98,9 +98,9 @@ def test_a_signal_saves_from_the_middle_of_a_long_step_within_10_s(room: Path) -
 
 def test_signals_wait_where_the_state_is_between_two_steps() -> None:
     with Interrupts() as interrupts:
-        with interrupts.held():
+        with interrupts.postponed():
             os.kill(os.getpid(), signal.SIGTERM)
-            with pytest.raises(Interrupted, match="stopped by SIGTERM"), interrupts.held(False):
+            with pytest.raises(Interrupted, match="stopped by SIGTERM"), interrupts.postponed(False):
                 pass
             with pytest.raises(Interrupted, match="stopped by SIGTERM"):
                 interrupts.check()
@@ -124,7 +124,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_its_rows_and_keeps_the_las
         return part * value if len(seen) == 9 else part  # in the first half of step 5
 
     monkeypatch.setattr(Step, "gradients", poisoned)
-    with pytest.raises(UserError, match="the loss is no longer a number from step 5 on; lower learning_rate") as raised:
+    with pytest.raises(UserError, match="the loss is NaN or infinite from step 5 on; lower learning_rate") as raised:
         train_qlora.run(p)
     assert "checkpoint-3" in str(raised.value)
     named = [int(n) for n in re.findall(r"\d+", str(raised.value).partition("its rows")[2].partition(" of data")[0])]
@@ -157,7 +157,7 @@ def test_a_full_disk_during_a_checkpoint_is_told_and_the_run_goes_on_from_the_on
         write_file(file, content)
 
     monkeypatch.setattr(checkpoint_files, "write_file", full)
-    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); free some room"):
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); free some space"):
         train_qlora.run(p)
     (folder,) = (paths.RUNS / "train").iterdir()
     assert [one.step for one in checkpoint_files.checkpoints(folder)] == [2]

@@ -111,6 +111,6 @@ def test_a_run_with_overflows_keeps_states_and_curves_and_goes_on_to_the_same_bi
 def test_gradients_that_overflow_at_any_scale_stop_the_run(scaled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     training = scaled(1, advanced__log_steps=2)
     monkeypatch.setattr("tests.training.test_fp16.LARGEST", 0.0)
-    with pytest.raises(UserError, match=r"overflow in fp16 however small the loss is scaled.*precision: fp32"):
+    with pytest.raises(UserError, match=r"overflow in fp16 at every loss scale.*precision: fp32"):
         training.fit()
     assert training.state.global_step == 2

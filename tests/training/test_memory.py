@@ -223,7 +223,7 @@ def test_a_gpu_that_runs_out_is_one_sentence_with_the_next_change() -> None:
 
 def test_the_forecast_needs_no_gpu() -> None:
     said = memory_fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B))
-    assert [line.split("GiB  ")[1] for line in said.splitlines()][-1] == "in all"
+    assert [line.split("GiB  ")[1] for line in said.splitlines()][-1] == "total"
     assert "fits: 80.0 GiB are free" in memory_fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B), 80)
     assert "micro_batch_size: 4 (then about" in memory_fit.forecast(changed(lora__dropout=0.05), config(LLAMA_1B), 9.5)
     assert "set micro_batch_size" in memory_fit.forecast(

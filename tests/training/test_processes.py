@@ -64,7 +64,7 @@ def test_every_process_gets_an_equal_share_of_a_batch(share: int, processes: int
 
 
 def test_a_batch_without_equal_shares_is_refused() -> None:
-    with pytest.raises(UserError, match="batch_size 8 cannot be dealt equally to 3 processes"):
+    with pytest.raises(UserError, match="batch_size 8 cannot be shared equally by 3 processes"):
         data_order.micro_batch(8, 8, 3)
 
 
@@ -160,12 +160,12 @@ def test_two_processes_that_are_asked_to_stop_save_the_same_step_and_go_on(
     process.send_signal(signal.SIGTERM)
     told = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert "train_qlora: stopped; run it again to go on from the last checkpoint" in told
+    assert "train_qlora: stopped; run it again to resume from the last checkpoint" in told
     (folder,) = (room / "runs/train").iterdir()
     assert max(one.step for one in checkpoint_files.checkpoints(folder)) in (3, 4, 5)
     done = run(room)
     assert done.returncode == 0, done.stderr
-    assert "goes on from" in done.stderr
+    assert "resumes from" in done.stderr
     assert outcome() == finished
 
 
@@ -226,5 +226,5 @@ def test_two_processes_respect_a_writer_and_refuse_in_one_sentence(room: Path) -
     with one_writer(paths.RUNS / "train" / fingerprint.state_name(mark, torch.device("cpu"))):
         done = run(room)
     assert done.returncode == 1
-    assert done.stderr.count(f"process {os.getpid()} still trains this experiment") == 1
+    assert done.stderr.count(f"process {os.getpid()} is still training this experiment") == 1
     assert "Traceback" not in done.stderr

@@ -50,7 +50,7 @@ def test_processes_share_the_micro_batch_and_the_plan_says_why() -> None:
     plan = run_plan.as_asked(changed(micro_batch_size=8), CPU, 100, processes=4)
     assert (plan.micro_batch_size, plan.accumulation_steps) == (2, 1)
     assert plan.reasons[0] == "micro_batch_size is 2 instead of 8: 4 processes share batch_size 8"
-    with pytest.raises(UserError, match="cannot be dealt equally to 3 processes"):
+    with pytest.raises(UserError, match="cannot be shared equally by 3 processes"):
         run_plan.refuse_impossible(changed(), LLAMA_1B, CPU, 3)
 
 

@@ -1,4 +1,4 @@
-"""Tokenised rows that are kept: the same as fresh ones, taken again only where nothing that made them has changed."""
+"""Cached tokenized rows: equal to fresh ones, and used only when nothing that determines them has changed."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Unasked(Prompter):
     """A prompter that must not be needed."""
 
     def examples(self, *args: Any) -> list[Example]:
-        raise AssertionError("rows were tokenised that had been kept")
+        raise AssertionError("cached rows were tokenized again")
 
 
 def made(rows: Path, p: params.Params, prompter: type[Prompter] = Prompter) -> list[Example]:
@@ -110,4 +110,4 @@ def test_a_full_disk_costs_only_the_next_run(rows: Path, capsys: pytest.CaptureF
     paths.RUNS.mkdir()
     (paths.RUNS / "tokens").write_text("in the way")
     assert len(made(rows, changed(**SMALL))) == 41
-    assert "tokenised rows are not kept" in capsys.readouterr().err
+    assert "tokenized rows are not cached" in capsys.readouterr().err
