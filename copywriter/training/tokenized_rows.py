@@ -31,7 +31,7 @@ def examples(rows: Path, weights: Path, prompter: Prompter, params: Params) -> l
 
 
 def key(rows: Path, weights: Path, params: Params) -> str:
-    """A hash of everything that determines the tokens: rows, tokenizer, questions, limits, the code and the libraries."""
+    """A hash of what determines the tokens: rows, tokenizer, questions, limits, the code and the libraries."""
     return files.digest(
         {
             "rows": files.sha256(rows),

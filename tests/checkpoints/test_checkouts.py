@@ -1,4 +1,4 @@
-"""State outlives the checkout that made it: two clones agree in every hash, a lost one goes on, a queue extends."""
+"""State outlives its checkout: two clones agree in every hash, a lost one resumes, a queued experiment extends."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Checkpoints and the lock: torn ones are never taken, a full disk is told, two processes never write."""
+"""Checkpoints and the lock: incomplete ones are never used, disk errors are explained, one process writes."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ def names(folder: Path) -> set[str]:
     return {one.name for one in folder.iterdir()}
 
 
-def test_the_last_two_are_kept_and_one_for_each_epoch_that_a_run_could_end_with(tmp_path: Path) -> None:
+def test_the_last_two_checkpoints_and_one_an_epoch_are_kept(tmp_path: Path) -> None:
     for step in (4, 5, 8, 12, 15, 16, 20, 24, 25):
         checkpoint_files.write(tmp_path, step, THREE, FILES)
     kept = {"checkpoint-5", "checkpoint-15", "checkpoint-25"}
@@ -65,7 +65,7 @@ def test_a_damaged_checkpoint_is_never_taken(tmp_path: Path, how: str, capsys: p
     assert names(tmp_path) == {"checkpoint-4"}
 
 
-def test_a_checkpoint_that_stands_is_not_written_again(tmp_path: Path) -> None:
+def test_an_existing_checkpoint_is_not_written_again(tmp_path: Path) -> None:
     path = checkpoint_files.write(tmp_path, 4, THREE, FILES)
     before = path.stat().st_ino
     assert checkpoint_files.write(tmp_path, 4, THREE, FILES).stat().st_ino == before
@@ -76,13 +76,13 @@ def test_a_full_disk_keeps_what_was_whole_and_names_the_cure(tmp_path: Path) -> 
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
-from tests.checkpoints.test_checkpoint_files import FILES, THREE, state
+from tests.checkpoints.test_checkpoint_files import FILES, THREE, UserError, checkpoint_files
 folder = Path({str(tmp_path)!r})
-state.write(folder, 4, THREE, FILES)
+checkpoint_files.write(folder, 4, THREE, FILES)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    state.write(folder, 8, THREE, FILES | {{"state.safetensors": bytes(2000)}})
-except state.UserError as error:
+    checkpoint_files.write(folder, 8, THREE, FILES | {{"state.safetensors": bytes(2000)}})
+except UserError as error:
     sys.exit(str(error))
 """
     assert resource.RLIMIT_FSIZE is not None
@@ -96,7 +96,7 @@ except state.UserError as error:
 @pytest.mark.parametrize(
     ("number", "cure"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable"), (errno.EIO, None)]
 )
-def test_what_the_disk_says_is_told_with_its_cure(tmp_path: Path, number: int, cure: str | None) -> None:
+def test_a_disk_error_is_explained_with_its_cure(tmp_path: Path, number: int, cure: str | None) -> None:
     with pytest.raises(UserError if cure else OSError, match=cure), checkpoint_files.explained(tmp_path):
         raise OSError(number, os.strerror(number))
 
@@ -135,7 +135,7 @@ def test_a_lock_that_was_never_filled_is_taken_over(tmp_path: Path, left: str) -
     assert not names(tmp_path)
 
 
-def test_a_lock_whose_process_is_gone_is_taken_over_also_when_its_number_is_used_again(tmp_path: Path) -> None:
+def test_a_lock_of_an_ended_process_is_taken_even_if_its_pid_lives(tmp_path: Path) -> None:
     for change in ({"pid": 999_999_999}, {"started": "1"}):
         left_lock(tmp_path, **change)
         with one_writer(tmp_path) as held:
@@ -143,7 +143,7 @@ def test_a_lock_whose_process_is_gone_is_taken_over_also_when_its_number_is_used
 
 
 @pytest.mark.parametrize("place", ["host", "boot", "space"])
-def test_a_silent_lock_of_another_machine_is_taken_over(
+def test_a_silent_lock_of_another_host_is_taken_over(
     tmp_path: Path, quick: None, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = left_lock(tmp_path, **{place: "elsewhere"})
@@ -159,7 +159,7 @@ def test_a_silent_lock_of_another_machine_is_taken_over(
 
 
 @pytest.mark.parametrize("behind", [0, 3600, -3600])
-def test_a_lock_of_another_machine_that_beats_is_respected_whatever_its_clock(
+def test_a_heartbeat_of_another_host_counts_whatever_its_clock(
     tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, behind: float
 ) -> None:
     with one_writer(tmp_path) as held:

@@ -108,7 +108,7 @@ def test_loss_and_gradient_equal_the_plain_reference(room: Path, quantization: s
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit"])
-def test_dequantized_weights_are_the_values_that_quantized_layers_multiply_with(room: Path, quantization: str) -> None:
+def test_dequantized_weights_equal_those_that_quantized_layers_use(room: Path, quantization: str) -> None:
     quantized = loading.load_base(room / "models/base", quantization, torch.float32, CPU).eval()  # type: ignore[no-untyped-call]
     dense = loading.dequantized(loading.load_base(room / "models/base", quantization, torch.float32, CPU))
     ids = torch.arange(1, 40)[None]
@@ -132,7 +132,7 @@ def test_batch_8_equals_8_batches_of_1_weighted_by_tokens(room: Path) -> None:
     torch.testing.assert_close(gradient, other_gradient, rtol=1e-3, atol=1e-6)
 
 
-def test_checkpointing_computes_anew_what_it_did_not_keep_and_changes_nothing(room: Path) -> None:
+def test_gradient_checkpointing_does_not_change_loss_or_gradient(room: Path) -> None:
     p = changed(**SMALL, lora__dropout=0.0)
     rows = [[row] for row in examples(room / "models/base", p, 8)]
     loss, gradient = gradients(room, p, rows)
@@ -174,7 +174,7 @@ def test_a_run_writes_an_adapter_that_learned(room: Path) -> None:
     assert list((paths.RUNS / "train").glob("*/tensorboard/events*"))
 
 
-def test_a_run_says_what_it_takes_and_measures_it_for_the_next(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_measures_its_speed_for_the_next_time_estimate(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
     p = prepare(room)
     train_qlora.run(p)
     first = capsys.readouterr().err
@@ -223,7 +223,7 @@ def environment(room: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COPYWRITER_RUNS": str(room / "runs")}
 
 
-def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(room: Path) -> None:
+def test_a_killed_run_resumes_and_equals_an_uninterrupted_one(room: Path) -> None:
     p = prepare(room, lora__dropout=0.1)
     train_qlora.run(p)
     expected = outcome()
@@ -301,7 +301,7 @@ def test_precision_that_the_processor_lacks_is_refused() -> None:
             device.dtype(precision, CPU)
 
 
-def test_the_adapter_is_shipped_in_16_bits_and_the_training_state_stays_in_32(room: Path) -> None:
+def test_the_adapter_is_saved_in_16_bits_and_checkpoints_in_32(room: Path) -> None:
     train_qlora.run(prepare(room, epochs=1, save_steps=1))
     shipped = load_file(paths.ADAPTER / loading.WEIGHTS)
     assert {tensor.dtype for tensor in shipped.values()} == {torch.bfloat16}

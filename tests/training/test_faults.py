@@ -1,4 +1,4 @@
-"""What may happen to a run besides its end: signals, a full or read-only disk, no memory, a loss that is no number."""
+"""Faults of a run: signals, a full or read-only disk, no memory, a NaN loss."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def again(room: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("event", "number", "how", "told"),
+    ("event", "number", "how", "message"),
     [
         ("gradient", 5, "terminate", "stopped by SIGTERM; run it again to resume; the state after step 2 is saved"),
         ("step", 8, "interrupt", "stopped by SIGINT; run it again to resume; the state after step 3 is saved"),
@@ -47,9 +47,7 @@ def again(room: Path) -> subprocess.CompletedProcess[str]:
         ("step", 7, "out of memory", "the GPU's memory ran out: other programs use it"),
     ],
 )
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
-    room: Path, event: str, number: int, how: str, told: str
-) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits(room: Path, event: str, number: int, how: str, message: str) -> None:
     # Two micro-batches a step; logged every third step, so that a stop falls between two lines of the history.
     often = {"advanced__log_steps": 3, "advanced__eval_steps": 3}
     train_qlora.run(prepare(room, lora__dropout=0.1, micro_batch_size=4, save_steps=50, **often))
@@ -57,7 +55,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     (room / "runs").rename(room / "before")
     done = struck(room, event, number, how)
     assert done.returncode == 1
-    assert f"train_qlora: {told}" in done.stderr
+    assert f"train_qlora: {message}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((room / "runs").glob("train/*/writer.json"))
     done = again(room)
@@ -91,9 +89,9 @@ def test_a_signal_saves_from_the_middle_of_a_long_step_within_10_s(room: Path) -
     while "slow" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=10)[1]  # what a cluster gives
+    stderr = process.communicate(timeout=10)[1]  # what a cluster gives
     assert process.returncode == 1
-    assert "the state after step 2 is saved" in told
+    assert "the state after step 2 is saved" in stderr
 
 
 def test_signals_wait_where_the_state_is_between_two_steps() -> None:
@@ -111,7 +109,7 @@ def test_signals_wait_where_the_state_is_between_two_steps() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_the_run_names_its_rows_and_keeps_the_last_good_state(
+def test_a_nan_loss_stops_the_run_and_names_rows_and_last_checkpoint(
     room: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     p = prepare(room, advanced__log_steps=4, save_steps=3, advanced__eval_steps=50, micro_batch_size=4, packing=False)
@@ -140,9 +138,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_its_rows_and_keeps_the_las
     assert whole == sorted(seen[8] + seen[9])
 
 
-def test_a_full_disk_during_a_checkpoint_is_told_and_the_run_goes_on_from_the_one_before(
-    room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_full_during_a_checkpoint_leaves_the_one_before(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     p = prepare(room, lora__dropout=0.1)
     train_qlora.run(p)
     expected = outcome()
@@ -167,7 +163,7 @@ def test_a_full_disk_during_a_checkpoint_is_told_and_the_run_goes_on_from_the_on
     assert outcome() == expected
 
 
-def test_runs_that_cannot_be_written_to_are_told_before_any_training(room: Path) -> None:
+def test_a_runs_folder_that_is_not_writable_stops_before_training(room: Path) -> None:
     p = prepare(room)
     paths.RUNS.write_text("a file where a folder should be")  # also root may not write here
     with pytest.raises(UserError, match=rf"{paths.RUNS}.* or set COPYWRITER_RUNS to a folder that is"):

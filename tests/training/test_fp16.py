@@ -74,7 +74,7 @@ def test_a_scaled_loss_trains_the_bits_of_an_unscaled_one(scaled: Any, micro_bat
     ]
 
 
-def test_a_step_whose_gradients_overflow_is_left_out_and_halves_the_scale(scaled: Any) -> None:
+def test_a_step_whose_gradients_overflow_is_skipped_at_half_the_scale(scaled: Any) -> None:
     training = scaled(MUCH)
     before = training.step.weights.detach().clone()
     training.replay(None, 1)
@@ -83,7 +83,7 @@ def test_a_step_whose_gradients_overflow_is_left_out_and_halves_the_scale(scaled
     assert not any(training.optimizer.state[training.step.weights][name].any() for name in ("step", "exp_avg"))
 
 
-def test_a_run_with_overflows_keeps_states_and_curves_and_goes_on_to_the_same_bits(scaled: Any, room: Path) -> None:
+def test_a_run_with_overflows_resumes_to_the_same_bits_and_histories(scaled: Any, room: Path) -> None:
     whole = scaled(MUCH, "whole", epochs=2)
     expected = trained(whole)
     assert torch.isfinite(expected).all()

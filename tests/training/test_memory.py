@@ -1,4 +1,4 @@
-"""The expected memory against measured peaks, and what a run does that would not fit."""
+"""The expected memory against measured peaks, and the memory fit of a run that would not fit."""
 
 import json
 from dataclasses import asdict
@@ -146,7 +146,7 @@ def test_the_smallest_change_that_fits_is_made() -> None:
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_what_is_chosen_fits_keeps_the_batch_and_takes_no_less_where_there_is_more(
+def test_a_choice_fits_keeps_the_batch_and_grows_with_the_card(
     monkeypatch: pytest.MonkeyPatch, quantization: str, dtype: torch.dtype
 ) -> None:
     p = changed(quantization=quantization, batch_size=32, micro_batch_size=32)
@@ -190,7 +190,7 @@ def test_stop_names_the_change_in_one_sentence() -> None:
     assert fitted(11.0, advanced__memory_fit="stop")[0] == {"dequantize": False}  # auto allows it: no change
 
 
-def test_what_fit_may_change_gives_the_same_step(room: Path) -> None:
+def test_what_the_memory_fit_may_change_gives_the_same_step(room: Path) -> None:
     given: dict[str, Any] = {**SMALL, "lora__dropout": 0.0, "advanced__dequantize": True}
     p = changed(**given)
     rows = [[row] for row in examples(room / "models/base", p, 8)]

@@ -1,4 +1,4 @@
-"""Several processes train as one does: the same rows in each step, the same result, one writer, one failure told."""
+"""Several processes train as one: the same rows in each step, the same result, one writer, one error message."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ Parts = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))  # mi
 
 
 @given(parts=Parts, sequences=st.integers(1, 60), seed=st.integers(0, 9), epoch=st.integers(0, 3))
-def test_each_step_sees_the_same_sequences_whatever_number_of_processes(
+def test_a_step_sees_the_same_sequences_in_any_number_of_processes(
     parts: tuple[int, int, int], sequences: int, seed: int, epoch: int
 ) -> None:
     micro, accumulated, processes = parts
@@ -121,9 +121,7 @@ def test_two_processes_that_accumulate_agree_with_one(room: Path) -> None:
         torch.testing.assert_close(adapter[name], alone, rtol=2**-7, atol=1e-4)  # one step of bf16
 
 
-def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(
-    room: Path, finished: tuple[str, str, str]
-) -> None:
+def test_two_processes_one_of_them_killed_resume_to_the_same_bits(room: Path, finished: tuple[str, str, str]) -> None:
     prepare(room, lora__dropout=0.1)
     given = {"OMP_NUM_THREADS": "1", **environment(room), "COPYWRITER_PROCESSES": "2"}
     process = subprocess.Popen(STAGE, cwd=room, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -132,10 +130,10 @@ def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     other = next(pid for pid in children if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes())
     os.kill(int(other), signal.SIGKILL)
-    told = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert "train_qlora: process 1 was ended by SIGKILL" in told
-    assert "Traceback" not in told
+    assert "train_qlora: process 1 was ended by SIGKILL" in stderr
+    assert "Traceback" not in stderr
     assert not paths.ADAPTER.exists()
     done = run(room)
     assert done.returncode == 0, done.stderr
@@ -146,9 +144,7 @@ def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(
     assert not torch.equal(random[0], random[1])  # each process draws a dropout of its own
 
 
-def test_two_processes_that_are_asked_to_stop_save_the_same_step_and_go_on(
-    room: Path, finished: tuple[str, str, str]
-) -> None:
+def test_two_processes_stopped_by_a_signal_save_one_step_and_resume(room: Path, finished: tuple[str, str, str]) -> None:
     prepare(room, lora__dropout=0.1, save_steps=50)
     given = {"OMP_NUM_THREADS": "1", **environment(room), "SLOW": "1"}
     start = f'from copywriter.training import launch; launch.start("train_qlora", "{WITNESS}", [], 2)'
@@ -158,9 +154,9 @@ def test_two_processes_that_are_asked_to_stop_save_the_same_step_and_go_on(
     while not (room / "runs/in-step-2-0").exists():  # polls: there is no event to wait for
         assert process.poll() is None, process.communicate()[1]
     process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert "train_qlora: stopped; run it again to resume from the last checkpoint" in told
+    assert "train_qlora: stopped; run it again to resume from the last checkpoint" in stderr
     (folder,) = (room / "runs/train").iterdir()
     assert max(one.step for one in checkpoint_files.checkpoints(folder)) in (3, 4, 5)
     done = run(room)
@@ -169,9 +165,7 @@ def test_two_processes_that_are_asked_to_stop_save_the_same_step_and_go_on(
     assert outcome() == finished
 
 
-def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
-    room: Path, finished: tuple[str, str, str]
-) -> None:
+def test_two_hosts_train_the_rows_of_one_and_bits_of_two_processes(room: Path, finished: tuple[str, str, str]) -> None:
     prepare(room, lora__dropout=0.1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -189,8 +183,8 @@ def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
         )
         for number in (0, 1)
     ]
-    told = [host.communicate(timeout=300)[1] for host in hosts]
-    assert [host.returncode for host in hosts] == [0, 0], told
+    messages = [host.communicate(timeout=300)[1] for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], messages
     assert outcome() == finished
     both: dict[str, list[str]] = defaultdict(list)
     for rank in (0, 1):
@@ -202,7 +196,7 @@ def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
     assert {step: sorted(rows) for step, rows in both.items()} == {step: sorted(rows) for step, rows in seen.items()}
 
 
-def test_a_failure_in_one_process_ends_all_and_is_told_once(room: Path) -> None:
+def test_an_error_in_one_process_stops_all_and_is_printed_once(room: Path) -> None:
     prepare(room)
     start = f"""
 from copywriter import stage
