@@ -1,9 +1,9 @@
 """Expected GPU memory beside what training takes, over a grid of settings: `python -m benchmarks.memory`, on CUDA.
 
 Random weights in published shapes; each setting, in a process of its own, trains two steps and measures a validation
-batch, as the stage does. Then `fit: auto` chooses where --limits GiB are free and the rest is taken, and what it chose
-trains there. Exit code 1 when that runs out of memory, when a setting takes more than was expected, or 4-bit 1B with
-checkpointing more than 6 GiB.
+batch, as the stage does. Then `memory_fit: auto` chooses where --limits GiB are free and the rest is taken, and its
+choice trains there. Exit code 1 when that runs out of memory, when a setting takes more than was expected, or 4-bit 1B
+with checkpointing more than 6 GiB.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from copywriter.training import memory
 
 GIB = memory.GIB
 _TARGET_GIB = 6.0  # for a 1B model in 4 bits at batch 8 with checkpointing: it is to run on a free 16 GB card
+AUTO = {"advanced.memory_fit": "auto", "advanced.dequantize": "auto"}
 HEAD = (
     "| shape | quantization | dequantize | checkpointing | compiled | sequences | torch's: expected | seen | ratio "
     "| in all: expected | reserved | and outside torch | ratio |\n|" + " --- |" * 13
@@ -38,9 +39,9 @@ def settings(micro: list[int], compiled: bool) -> Iterator[dict[str, Any]]:
     for (quantization, dequantize), checkpoints, size in product(ways, checkpointing, micro):
         yield {
             "quantization": quantization,
-            "dequantize": dequantize,
-            "gradient_checkpointing": checkpoints,
-            "compile": compiled,
+            "advanced.dequantize": dequantize,
+            "advanced.gradient_checkpointing": checkpoints,
+            "advanced.compile": compiled,
             "batch_size": size,
             "micro_batch_size": size,
         }
@@ -55,8 +56,8 @@ def alone(changes: Mapping[str, Any], vocabulary: int, gib: float | None = None)
 
 def most(shape: str, p: Params, expected: Mapping[str, int]) -> float:
     """The bytes that a setting may take."""
-    on_a_free_card = (shape, p.quantization, p.dequantize) == ("llama-3.2-1b", "4bit", False)
-    target = _TARGET_GIB if on_a_free_card and p.gradient_checkpointing and p.batch_size == 8 else float("inf")
+    on_a_free_card = (shape, p.quantization, p.advanced.dequantize) == ("llama-3.2-1b", "4bit", False)
+    target = _TARGET_GIB if on_a_free_card and p.advanced.gradient_checkpointing and p.batch_size == 8 else float("inf")
     return min(sum(expected.values()), target * GIB)
 
 
@@ -68,14 +69,14 @@ def line(shape: str, p: Params, expected: Mapping[str, int], seen: Seen | None) 
     if seen is not None:
         found[1:3] = f"{seen.allocated / GIB:.2f}", f"{inside / seen.allocated:.2f}"
         found[4:] = f"{seen.reserved / GIB:.2f}", f"{seen.in_all / GIB:.2f}", f"{in_all / seen.in_all:.2f}"
-    way = "as it is" if p.quantization == "none" else str(p.dequantize).lower()
-    compiled = p.compile is True and not p.gradient_checkpointing
-    what = [shape, p.quantization, way, p.gradient_checkpointing, compiled, p.micro_batch_size, *found]
+    way = "as it is" if p.quantization == "none" else str(p.advanced.dequantize).lower()
+    compiled = p.advanced.compile is True and not p.advanced.gradient_checkpointing
+    what = [shape, p.quantization, way, p.advanced.gradient_checkpointing, compiled, p.micro_batch_size, *found]
     return f"| {' | '.join(str(one).lower() for one in what)} |"
 
 
 def fits(gib: float, found: Mapping[str, Any]) -> tuple[str, bool]:
-    """What `fit: auto` made of so many free GiB, in words, and whether it then trained."""
+    """What `memory_fit: auto` made of so many free GiB, in words, and whether it then trained."""
     if "seen" not in found:
         return f"{gib:g} GiB: refused: {found['said']}", True
     what = found["said"] or "as it is"
@@ -103,10 +104,10 @@ def main() -> None:
                 failed += seen is None or seen.in_all > most(shape, p, found["expected"])
                 print(line(shape, p, found["expected"], seen), flush=True)
             for gib in options.limits:
-                free = {"compile": options.compiled, "fit": "auto", "dequantize": "auto"}
+                free = {"advanced.compile": options.compiled, **AUTO}
                 said, good = fits(gib, alone(free, figures["vocab_size"], gib))
                 failed += not good
-                print(f"{shape}, fit: auto, {said}", flush=True)
+                print(f"{shape}, memory_fit: auto, {said}", flush=True)
     if failed:
         sys.exit(f"benchmarks.memory: {failed} settings took more than was expected")
 

@@ -21,7 +21,7 @@ from copywriter.errors import UserError
 from copywriter.modeling import device
 from copywriter.params import Params
 from copywriter.prompt import load_tokenizer
-from copywriter.training import experiment, launch, memory, memory_fit, step
+from copywriter.training import experiment, launch, memory, memory_fit, run_plan
 from tests.support import trial
 from tests.support.tiny import ROOT
 
@@ -82,25 +82,26 @@ def parameters(changes: Mapping[str, Any]) -> Params:
 def measured(job: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     """The bytes by part that training of models/base is `expected` to take and those `seen`; None: they ran out.
 
-    `job` has `changes` to params.yaml, the `vocabulary` and, to let fit: auto choose first, `gib` that are free; `said`
-    then is what it did. Neither bytes when it refused.
+    `job` has `changes` to params.yaml, the `vocabulary` and, to let memory_fit: auto choose first, `gib` that are free;
+    `said` then is what it did. Neither bytes when it refused.
     """
     p = parameters(job["changes"])
     processor = device.choose()
-    device.set_deterministic(p.deterministic)
+    device.set_deterministic(p.advanced.deterministic)
     dtype = device.dtype(p.precision, processor)
-    compiled = step.obstacle(p, processor, _STEPS) is None
-    said: list[str] = []
+    settings, said = run_plan.memory_settings(p, processor, 1)[0], list[str]()
+    compiled = run_plan.why_eager(p, settings.gradient_checkpointing, processor, _STEPS * p.batch_size) is None
     if job["gib"]:
+        free = meter.leave(job["gib"])
         try:
-            p, said = memory_fit.fitted(p, experiment.config(), dtype, meter.leave(job["gib"]), compiled)
+            settings, said = memory_fit.fit(p, settings, experiment.config(), dtype, free, compiled)
         except UserError as error:
             return {"said": str(error)}
-    expected = memory.expected(memory.sizes(experiment.config(), p), p, dtype, compiled)
+    expected = memory.expected(memory.sizes(experiment.config(), p), p, settings, dtype, compiled)
     result = {"expected": expected, "seen": None, "said": "; ".join(said)}
     try:
-        with tempfile.TemporaryDirectory(prefix="copywriter-memory-") as folder, memory_fit.exhausted(p):
-            training = _experiment(p, processor, dtype, job["vocabulary"]).trainer(Path(folder))
+        with tempfile.TemporaryDirectory(prefix="copywriter-memory-") as folder, memory_fit.exhausted(settings):
+            training = _experiment(p, settings, processor, job["vocabulary"]).trainer(Path(folder))
             training.replay(None, _STEPS)
             result["seen"] = asdict(meter.seen())
     except UserError as error:
@@ -109,12 +110,16 @@ def measured(job: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     return result
 
 
-def _experiment(p: Params, processor: torch.device, dtype: torch.dtype, vocabulary: int) -> experiment.Experiment:
+def _experiment(
+    p: Params, settings: memory.MemorySettings, processor: torch.device, vocabulary: int
+) -> experiment.Experiment:
     examples = rows.draw(_ROWS + _HELD, vocabulary, SEED)
     train, held = examples[:_ROWS], examples[_ROWS:]
     tokenizer = load_tokenizer(paths.BASE)
     data, held_data = experiment.sequences(train, p), experiment.sequences(held, p)
-    return experiment.Experiment(p, launch.team(), processor, dtype, tokenizer, {}, train, data, held, held_data, "")
+    plan = run_plan.with_settings(p, settings, processor, 1, len(data), ())
+    team = launch.team()
+    return experiment.Experiment(p, plan, team, processor, tokenizer, {}, train, data, held, held_data, "")
 
 
 if __name__ == "__main__":

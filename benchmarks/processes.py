@@ -63,7 +63,7 @@ def train(options: argparse.Namespace) -> str:
         prepare.build(weights, figures, device.choose())
     team.wait_for_everyone()
     micro = data_order.micro_batch(options.batch, options.micro, team.num_processes)
-    changes = {"dequantize": True, "batch_size": options.batch, "micro_batch_size": micro}
+    changes = {"advanced.dequantize": True, "batch_size": options.batch, "micro_batch_size": micro}
     job = Job(
         shape=options.shape,
         side="",
@@ -91,7 +91,8 @@ def train(options: argparse.Namespace) -> str:
     if team.is_main_process:
         peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
         losses = [entry["loss"] for entry in training.state.log_history if "loss" in entry]
-        found = {"rate": clock.rate, "micro": micro, "losses": losses, "peak_gib": peak, "way": str(training.step)}
+        way = training.plan.describe()[0]
+        found = {"rate": clock.rate, "micro": micro, "losses": losses, "peak_gib": peak, "way": way}
         options.result.write_text(json.dumps(found))
     return f"{clock.rate:,.0f} real tokens/s in {team.num_processes} processes"
 

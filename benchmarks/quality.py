@@ -46,7 +46,7 @@ class Judge:
         self.tokenizer = load_tokenizer(paths.BASE)
         self._prompter = Prompter(self.tokenizer, p)
         self._width = p.max_prompt_length
-        self._compile = p.compile is not False
+        self._compile = p.advanced.compile is not False
         titles = [row.title for row in rows]
         self.prompts = self._prompter.prompts(titles)
         self._examples = self._prompter.examples(titles, [row.description for row in rows])

@@ -14,7 +14,7 @@ def variants(decays: list[float]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"cosine": {"schedule.shape": "cosine"}}
     for decay in decays:
         for shape in ("1-sqrt", "linear"):
-            given = {"schedule.shape": "wsd", "schedule.decay": decay, "schedule.decay_shape": shape}
+            given = {"schedule.shape": "wsd", "schedule.decay": decay, "advanced.decay_shape": shape}
             found[f"wsd, {decay} epochs of {shape}"] = given
     return found | {"constant": {"schedule.shape": "constant"}}
 
@@ -31,7 +31,7 @@ def main() -> None:
         for rate in options.rates:
             first = 0.0
             for name, given in variants(options.decays).items():
-                common = {"epochs": epochs, "learning_rate": rate, "eval_steps": 10**9, "save_steps": 10**9}
+                common = {"epochs": epochs, "learning_rate": rate, "advanced.eval_steps": 10**9, "save_steps": 10**9}
                 result = trial.apart(common | {"tracking": []} | given)
                 loss = result["validation"][str(result["steps"])]
                 first = first or loss

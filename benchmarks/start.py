@@ -103,7 +103,7 @@ def main() -> None:
         except UserError as error:
             sys.exit(f"benchmarks.start: {error}")
         found = {name: measure(folder) for name in TARGETS}
-        said = [line for line in (folder / "log").read_text().splitlines() if line.startswith("train_qlora: a step is")]
+        said = [line for line in (folder / "log").read_text().splitlines() if line.startswith("train_qlora: run plan")]
     how = "dvc repro" if WITH_DVC else "without DVC, which is not installed"
     print("\n".join([f"{params.load().model}, {how}; {' '.join(said)}", table(found)]))
 

@@ -6,11 +6,11 @@ from typing import Any
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. Its text is one sentence: what was found, where, and the cure."""
+    """A mistake that the user can correct. Its text is one sentence: what was found, where, and the cure."""
 
 
 def existing(path: Path, command: str) -> Path:
-    """`path`, or a UserError that it is missing and that `command` makes it."""
+    """`path`; UserError with the command that creates it when it is missing."""
     if not path.exists():
         raise UserError(f"{path} is missing; run '{command}'")
     return path

@@ -1,4 +1,4 @@
-"""params.yaml as checked, frozen objects. This is its only reader; it has no defaults, they live in the file."""
+"""params.yaml as checked, frozen objects. This is its only reader; the defaults are in the file, none are here."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -44,9 +44,6 @@ class Schedule(Section):
     shape: Literal["wsd", "cosine", "linear", "constant"]
     warmup_steps: Annotated[int, Field(ge=0)]
     decay: Annotated[float, Field(ge=0, lt=1)]
-    decay_shape: Literal["linear", "1-sqrt"]
-    weight_decay: Annotated[float, Field(ge=0)]
-    max_grad_norm: Annotated[float, Field(gt=0)]
 
 
 class Clean(Section):
@@ -95,7 +92,23 @@ class Decoding(Section):
     no_repeat_ngram_size: Annotated[int, Field(ge=0)]
 
 
+class Advanced(Section):
+    memory_fit: Literal["auto", "stop"]
+    dequantize: Literal["auto"] | bool
+    gradient_checkpointing: bool
+    compile: Literal["auto"] | bool
+    cuda_graph: bool
+    deterministic: bool
+    eval_steps: Count
+    log_steps: Count
+    decay_shape: Literal["linear", "1-sqrt"]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+
+
 class Params(Section):
+    """What was asked for; copywriter/training/run_plan.py decides what a training does."""
+
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     dataset: Name
     model: Name
@@ -106,17 +119,9 @@ class Params(Section):
     epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     quantization: Literal["4bit", "8bit", "none"]
-    dequantize: Literal["auto"] | bool
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     packing: bool
-    cuda_graph: bool
-    compile: Literal["auto"] | bool
-    deterministic: bool
-    gradient_checkpointing: bool
-    fit: Literal["auto", "stop"]
     save_steps: Count
-    eval_steps: Count
-    log_steps: Count
     tracking: list[Literal["tensorboard", "wandb"]]
     lora: Lora
     schedule: Schedule
@@ -125,6 +130,7 @@ class Params(Section):
     split: Split
     prompt: Prompt
     decoding: Decoding
+    advanced: Advanced
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Params":
@@ -148,7 +154,7 @@ def load(path: Path = paths.PARAMS) -> Params:
 
 
 def read(model: type[Model], path: Path) -> Model:
-    """A YAML file as a `model`; UserError where it is missing or no YAML, or with every mistake at once."""
+    """A YAML file as a `model`; UserError when it is missing or not YAML, or with every mistake at once."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

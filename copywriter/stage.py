@@ -1,4 +1,4 @@
-"""How a stage starts, ends and fails: a line at each end, a user's mistake as one sentence, timings kept aside."""
+"""Start, end and failure of a stage: a line each, a UserError as one sentence, timings in runs/timings.json."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def run(name: str, work: Callable[[], str]) -> None:
     Wall time (`running`: with all imports) and peak memory go to runs/timings.json, never into a tracked file: equal
     input must give equal bytes.
     """
-    warnings.filterwarnings("ignore", category=FutureWarning)  # between libraries; versions are pinned
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries, whose versions are pinned
     print(f"{name}: started", file=sys.stderr, flush=True)
     try:
         summary = work()
@@ -32,13 +32,13 @@ def run(name: str, work: Callable[[], str]) -> None:
     peak_mib = _peak_mib()
     took = f"{seconds:.1f} s{'' if since_start else ' after imports'}, peak {peak_mib:,.0f} MiB"
     print(f"{name}: {summary} ({took})", file=sys.stderr, flush=True)
-    _keep_timing(name, seconds, peak_mib)
+    _write_timing(name, seconds, peak_mib)
 
 
 def running() -> tuple[float, bool]:
     """Seconds that this process has run, and whether they count from its start, to 10 ms.
 
-    Only Linux tells that start; elsewhere, and in a container that hides it, they count from the import of this module.
+    Only Linux reports that start. Elsewhere, and in a container that hides it, they count from this module's import.
     """
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # since the machine's start
@@ -48,7 +48,7 @@ def running() -> tuple[float, bool]:
 
 
 def _peak_mib() -> float:
-    """The most memory that this process held; its ru_maxrss would count the process that started it as well."""
+    """Peak memory of this process; ru_maxrss would include the process that started it."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
@@ -56,7 +56,7 @@ def _peak_mib() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _keep_timing(name: str, seconds: float, peak_mib: float) -> None:
+def _write_timing(name: str, seconds: float, peak_mib: float) -> None:
     file = paths.RUNS / "timings.json"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,5 +65,5 @@ def _keep_timing(name: str, seconds: float, peak_mib: float) -> None:
         aside = file.with_name(f"{file.name}.{os.getpid()}")
         aside.write_text(json.dumps(timings, indent=2, sort_keys=True) + "\n")
         aside.replace(file)
-    except (OSError, ValueError) as error:  # a stage's work is worth more than the note of how long it took
+    except (OSError, ValueError) as error:  # a missing timing must not fail the stage
         print(f"{name}: {file} could not be written: {error}", file=sys.stderr)

@@ -61,7 +61,10 @@ def findings(adapter: Path, steps: int) -> Iterator[Finding]:
 
 def settings(told: Mapping[str, Any]) -> params.Params:
     """The params that the adapter was trained with; what has no effect on it as it stands in params.yaml."""
-    return params.check(params.Params, params.load().model_dump() | told["params"], "receipt.json")
+    given = fingerprint.as_planned(told["params"], told["plan"])
+    here = params.load().model_dump()
+    content = {**here, **given, "advanced": {**here["advanced"], **given["advanced"]}}
+    return params.check(params.Params, content, "receipt.json")
 
 
 def absent(told: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -108,7 +111,7 @@ def replayed(of: experiment.Experiment, training: QloraTrainer, told: Mapping[st
     ours = {step: loss for step, loss in found.items() if int(step) > start}
     tolerance = _DROPOUT if of.params.lora.dropout else _ROUNDING
     finding = compared(where, {step: told["losses"][step] for step in ours}, ours, tolerance)
-    here = fingerprint.fingerprint(of.params, of.base, told["processes"])
+    here = fingerprint.fingerprint(of.params, told["plan"], of.base)
     if finding.verdict != "equal" and here != told["fingerprint"]:
         return Finding(where, finding.verdict, f"{finding.why}; it was trained by another version of the code")
     if finding.verdict == "equal within rounding" and begin:

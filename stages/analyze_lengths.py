@@ -1,10 +1,10 @@
-"""Measures every training row in the model's own tokens: what the limits cut, what padding wastes, what an epoch takes.
+"""Token-length statistics: how much the limits truncate, how much is padding, how many steps an epoch takes.
 
 Reads data/train.parquet, models/base (its tokenizer).
 Writes metrics/lengths.json, metrics/length_histogram.csv.
 Params: max_length, max_prompt_length, batch_size, micro_batch_size, packing, prompt.
 
-An epoch's expected time is printed and not written, for equal input must give equal bytes. It comes from the last
+An epoch's estimated time is printed but not written, since equal input must give equal bytes. It is based on the last
 training on this machine (runs/speed.json), or from `python -m stages.analyze_lengths --tokens-per-second N`.
 """
 
@@ -25,15 +25,15 @@ from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.training.packing import pack
 
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
-KEPT = (0.95, 0.99)
-BINS_TO_LIMIT = 15  # of the histogram; as many again lie beyond the limit, the last of them without an end
+WHOLE_SHARES = (0.95, 0.99)  # of the rows, for the smallest limits that truncate no more
+BINS_TO_LIMIT = 15  # of the histogram; as many bins follow beyond the limit, the last without an upper border
 ROWS_AT_ONCE = 1_000
 
 Lengths = NDArray[np.int64]
 
 
 def measure(lengths: Lengths, limit: int) -> dict[str, Any]:
-    """Mean, percentiles, maximum, what lies over the limit (rows and tokens), and the limits that keep 95/99%."""
+    """Mean, percentiles, maximum, rows and tokens over the limit, and the limits that leave 95% and 99% whole."""
     return {
         "mean": round(float(lengths.mean()), 2),
         **{f"p{p}": int(np.percentile(lengths, p, method="inverted_cdf")) for p in PERCENTILES},
@@ -44,16 +44,16 @@ def measure(lengths: Lengths, limit: int) -> dict[str, Any]:
         "tokens_over_limit": int((lengths - limit).clip(0).sum()),
         "tokens_over_limit_share": round(float((lengths - limit).clip(0).sum() / lengths.sum()), 5),
         "smallest_limit": {
-            f"{share:.0%}": int(np.percentile(lengths, 100 * share, method="inverted_cdf")) for share in KEPT
+            f"{share:.0%}": int(np.percentile(lengths, 100 * share, method="inverted_cdf")) for share in WHOLE_SHARES
         },
     }
 
 
 def epoch(prompt: Lengths, response: Lengths, p: params.Params) -> dict[str, Any]:
-    """What a pass over rows within the limits takes: tokens, steps, and padding in each of three ways to form batches.
+    """An epoch over rows within the limits: tokens, steps, and the padding of three ways to form batches.
 
-    A cut ends at a word, so a row that is cut may have a token or two less than is counted here. Batches of single rows
-    are padded to max_length or to their longest row, the rows in the order of the file, which is a random one.
+    Truncation ends at a word, so a truncated row may have a token or two fewer than is counted here. Batches of single
+    rows are padded to max_length or to their longest row, in the order of the file, which is random.
     """
     rows = prompt + response
     real = int(rows.sum())
@@ -72,9 +72,9 @@ def epoch(prompt: Lengths, response: Lengths, p: params.Params) -> dict[str, Any
 
 
 def histogram(part: str, lengths: Lengths, limit: int) -> list[dict[str, str | int]]:
-    """Rows by length in bins of equal width, each with its upper border; the last one holds all that is longer, too.
+    """Rows by length in bins of equal width, each with its upper border; the last includes all longer rows.
 
-    The limit is the border of a bin where 15 divides it: then what lies beyond is what is cut.
+    If 15 divides the limit, it is the border of a bin: the bins beyond it are the truncated rows.
     """
     width, bins = math.ceil(limit / BINS_TO_LIMIT), 2 * BINS_TO_LIMIT
     counts = np.bincount(np.minimum((lengths - 1) // width, bins - 1), minlength=bins)
@@ -85,7 +85,7 @@ def histogram(part: str, lengths: Lengths, limit: int) -> list[dict[str, str | i
 
 
 def tokens(prompter: Prompter, rows: list[records.Product]) -> tuple[Lengths, Lengths]:
-    """Tokens of each row's prompt and response, before any limit cuts them."""
+    """Tokens of each row's prompt and response, before truncation."""
     pairs: list[tuple[int, int]] = []
     with tqdm(**errors.progress("rows", len(rows))) as bar:
         for at in range(0, len(rows), ROWS_AT_ONCE):
@@ -96,13 +96,13 @@ def tokens(prompter: Prompter, rows: list[records.Product]) -> tuple[Lengths, Le
     return prompt, response
 
 
-def told(parts: Mapping[str, Any], work: Mapping[str, Any], p: params.Params) -> str:
-    """The figures that settings follow from, a line each."""
+def describe(parts: Mapping[str, Any], work: Mapping[str, Any], p: params.Params) -> str:
+    """The figures to choose the limits by, a line each."""
     lines = []
     for part, one in parts.items():
-        cut = f"cuts {one['over_limit']:.1%} of the rows and {one['tokens_over_limit_share']:.1%} of the tokens"
-        kept = " and ".join(f"{limit:,} would keep {share}" for share, limit in one["smallest_limit"].items())
-        lines.append(f"{part} limit {one['limit']:,}: {cut}; {kept} of the rows whole")
+        cut = f"truncates {one['over_limit']:.1%} of the rows and {one['tokens_over_limit_share']:.1%} of the tokens"
+        whole = " and ".join(f"{limit:,} would leave {share}" for share, limit in one["smallest_limit"].items())
+        lines.append(f"{part} limit {one['limit']:,}: {cut}; {whole} of the rows whole")
     padding, gain = work["padding"], work["packing_gain"]
     shares = (
         f"{padding['max_length']:.1%} of rows padded to {p.max_length}",
@@ -135,7 +135,7 @@ def run(p: params.Params, tokens_per_second: float | None = None) -> str:
     work = epoch(np.minimum(prompt, limits["prompt"]), np.minimum(response, limits["response"]), p)
     bins = [line for part, values in lengths.items() for line in histogram(part, values, limits[part])]
     write(bins, {"rows": len(rows), **parts, "epoch": work})
-    print(told(parts, work, p), file=sys.stderr)
+    print(describe(parts, work, p), file=sys.stderr)
     model = json.loads(errors.existing(paths.BASE / "pin.json", "dvc repro fetch_model").read_text())["model"]
     time = throughput.expected(work["tokens"], tokens_per_second or throughput.measured(model))
     return f"{len(rows):,} rows; an epoch's {time}"
@@ -144,7 +144,7 @@ def run(p: params.Params, tokens_per_second: float | None = None) -> str:
 def main() -> None:
     """Wires the stage."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokens-per-second", type=float, help="of training, to tell the time it takes")
+    parser.add_argument("--tokens-per-second", type=float, help="of training, for the time estimate")
     given = parser.parse_args()
     stage.run("analyze_lengths", lambda: run(params.load(), given.tokens_per_second))
 

@@ -1,4 +1,4 @@
-"""Trains a LoRA adapter on the base model, whose linear layers stay quantized.
+"""Trains a LoRA adapter on the quantized base model.
 
 Reads data/train.parquet, data/validation.parquet, models/base.
 Writes models/adapter (adapter, tokenizer, receipt.json), metrics/{train,validation}_history.csv; checkpoints and
@@ -49,36 +49,37 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
 
 @torch.no_grad()
 def round_to_shipped(weights: torch.Tensor) -> None:
-    """Gives the adapter the values that its file will hold, half of float32's bytes; training states keep theirs."""
+    """Rounds the adapter to the values that its file will have; checkpoints stay in float32."""
     weights.copy_(weights.to(SHIPPED))
 
 
-def run(p: params.Params) -> str:
+def run(asked: params.Params) -> str:
     """Reads, trains and writes; the summary for the log."""
     with Interrupts() as interrupts:
-        return _run(p, interrupts)
+        return _run(asked, interrupts)
 
 
-def _run(p: params.Params, interrupts: Interrupts) -> str:
-    of = experiment.prepare(p)
-    p, team, folder = of.params, of.team, of.folder
+def _run(asked: params.Params, interrupts: Interrupts) -> str:
+    of = experiment.prepare(asked)
+    team, folder = of.team, of.folder
+    for line in of.plan.describe():
+        print(f"train_qlora: {line}", file=sys.stderr)
     where = f"{team.num_processes} x {device.name(of.processor)}"
-    print(f"train_qlora: {tracking.outlook(of.train_data, p, of.base['model'], where)}", file=sys.stderr)
+    print(f"train_qlora: {tracking.time_estimate(of.train_data, asked, of.base['model'], where)}", file=sys.stderr)
     main = team.is_main_process
-    with one_writer(folder) if main else nullcontext() as writer, memory_fit.exhausted(p):
+    with one_writer(folder) if main else nullcontext() as writer, memory_fit.exhausted(of.plan.memory):
         if main:
             with checkpoint_files.explained(folder):
                 files.write_json(folder / "machine.json", fingerprint.machine(of.processor))
         team.wait_for_everyone()
         history: list[dict[str, Any]] = []
         training = None
-        if p.epochs:
+        if asked.epochs:
             callbacks = [
                 tracking.Speed(of.base["model"], where, int(of.train_data.lengths.sum())),
-                *tracking.trackers(p.tracking if main else [], folder, folder.name),
+                *tracking.trackers(asked.tracking if main else [], folder, folder.name),
             ]
             training = of.trainer(folder, callbacks, interrupts, writer.check if writer else lambda: None)
-            print(f"train_qlora: a step is {training.step}", file=sys.stderr)
             training.fit()
             history = training.state.log_history
             round_to_shipped(training.step.weights)
@@ -93,7 +94,7 @@ def _run(p: params.Params, interrupts: Interrupts) -> str:
 
 
 def main() -> None:
-    """Wires the stage; --dry-memory says what training would take, and what fits --gib N GiB, on any machine."""
+    """Runs the stage; --dry-memory prints the expected memory, and what fits --gib N GiB, without a GPU too."""
     parser = argparse.ArgumentParser(prog="python -m stages.train_qlora", description=main.__doc__)
     parser.add_argument("--dry-memory", action="store_true")
     parser.add_argument("--gib", type=float, help="free memory of the GPU in question")

@@ -45,6 +45,7 @@ def test_a_rate_that_dvc_wrote_as_text_is_a_number(tmp_path: Path) -> None:
         ({"prompt__template": "{title}"}, "must contain {question} and {title}"),
         ({"prompt__questions": []}, "prompt.questions"),
         ({"tracking": ["wandbb"]}, "tracking.0 is 'wandbb'"),
+        ({"advanced__compile": "maybe"}, "advanced.compile"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_key(changes: dict[str, object], said: str) -> None:
@@ -57,6 +58,15 @@ def test_a_mistake_is_one_sentence_that_names_the_key(changes: dict[str, object]
 def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(UserError, match=r"epochs is -1.*lora\.r is 0"):
         changed(epochs=-1, lora__r=0)
+
+
+def test_the_file_is_one_screen_of_at_most_35_keys() -> None:
+    def leaves(value: object) -> int:
+        return sum(map(leaves, value.values())) if isinstance(value, dict) else 1
+
+    content = yaml.safe_load(COMMITTED)
+    not_counted = ("advanced", "retrieval")
+    assert sum(leaves(value) for key, value in content.items() if key not in not_counted) <= 35
 
 
 def test_a_missing_key_is_named() -> None:

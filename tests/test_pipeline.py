@@ -24,8 +24,6 @@ SMALL = {
     "epochs": 3,
     "learning_rate": 0.01,
     "save_steps": 4,
-    "eval_steps": 4,
-    "log_steps": 1,
 }
 
 
@@ -102,6 +100,7 @@ def shop_checkout(place: Path, tiny_base: Path, **changes: Any) -> Checkout:
     entries["models"]["tiny"] = {"kind": "folder", "path": str(tiny_base), "licence": "none"}
     (made.folder / "sources.yaml").write_text(yaml.safe_dump(entries))
     content = yaml.safe_load((made.folder / "params.yaml").read_text()) | SMALL | changes
+    content["advanced"] |= {"eval_steps": 4, "log_steps": 1}
     content["decoding"] |= {"max_new_tokens": 20, "batch_size": 8}
     (made.folder / "dvc.lock").unlink(missing_ok=True)
     (made.folder / "params.yaml").write_text(yaml.safe_dump(content))

@@ -14,7 +14,7 @@ from copywriter import stage
 from tests.conftest import ROOT
 
 IMPORTING = 0.4  # seconds, in place of a library's import
-TICK = 0.02  # the kernel's note of a start is rounded down to a hundredth of a second, and so is what is written
+TICK = 0.02  # the kernel rounds a start down to a hundredth of a second, and the timing is rounded too
 HIDDEN = "Path.read_text = lambda *given: (_ for _ in ()).throw(FileNotFoundError())"  # as where there is no /proc
 
 
@@ -36,14 +36,14 @@ def timed(folder: Path, before: str) -> tuple[float, float, str]:
     return noted, waited, done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a process began")
-def test_the_clock_counts_from_the_processs_start_not_from_the_end_of_its_imports(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports when a process began")
+def test_the_clock_starts_with_the_process_not_after_its_imports(tmp_path: Path) -> None:
     noted, waited, said = timed(tmp_path, before="")
     assert IMPORTING <= noted <= waited + TICK
     assert re.search(r"slow: worked \([\d.]+ s, peak", said)
 
 
-def test_where_the_start_is_not_told_it_counts_from_the_import_and_says_so(tmp_path: Path) -> None:
+def test_where_the_start_is_hidden_it_counts_from_the_import(tmp_path: Path) -> None:
     noted, waited, said = timed(tmp_path, before=HIDDEN)
     assert 0 <= noted <= waited - IMPORTING
     assert re.search(r"slow: worked \([\d.]+ s after imports, peak", said)

@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterat
     """A working folder after a run of the stage."""
     with pytest.MonkeyPatch.context() as patch:
         room = room_in(tmp_path_factory.mktemp("trained"), tiny_base, patch)
-        train_qlora.run(prepare(room, lora__dropout=0.1, log_steps=2))
+        train_qlora.run(prepare(room, lora__dropout=0.1, advanced__log_steps=2))
         yield room
 
 

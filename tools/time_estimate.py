@@ -1,4 +1,4 @@
-"""Says before a long run what it will run on and about how long it will take: `make repro`."""
+"""Prints before a long run its processor and a time estimate: `make repro`."""
 
 import json
 
@@ -10,21 +10,21 @@ from copywriter.modeling import device
 # Measured with smollm2-135m in 4 bits on 2 cores: 1,024 tokens in 8 s of training, 85 new tokens a second.
 CPU_TRAINED_PER_SECOND = 128
 CPU_WRITTEN_PER_SECOND = 85
-TOKENS_A_ROW = 186  # the practice catalogue's mean, for a checkout in which analyze_lengths has not run
+TOKENS_PER_ROW = 186  # the practice catalogue's mean, used until analyze_lengths has run
 
 
 def tokens_per_epoch(p: params.Params) -> int:
-    """About how many tokens an epoch has: the rows of the sample, as long as the rows that were measured last."""
+    """Estimated tokens of an epoch: the sample's training rows times the mean length that was measured last."""
     try:
         lengths = json.loads(paths.LENGTHS.read_text(encoding="utf-8"))
         mean = float(lengths["epoch"]["tokens"] / lengths["rows"])
     except (OSError, ValueError, KeyError):
-        mean = TOKENS_A_ROW
+        mean = TOKENS_PER_ROW
     return round(p.sample.size * p.split.train * min(mean, p.max_length))
 
 
 def cpu_hours(p: params.Params) -> float:
-    """Hours that training and two evaluations would take on two cores with the smallest model."""
+    """Estimated hours of training and two evaluations on two cores with the smallest model."""
     trained = tokens_per_epoch(p) * p.epochs
     written = 2 * p.sample.size * (1 - p.split.train - p.split.validation) * p.decoding.max_new_tokens
     return (trained / CPU_TRAINED_PER_SECOND + written / CPU_WRITTEN_PER_SECOND) / 3600
@@ -46,8 +46,8 @@ def work() -> str:
 
 
 def main() -> None:
-    """Wires the command."""
-    stage.run("outlook", work)
+    """Runs the command."""
+    stage.run("time estimate", work)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not at all, checked by their hashes, and named by the runs that can go on from them."""
+"""Checkpoints on disk: written atomically, checked by their hashes, named by the runs that can resume from them."""
 
 import errno
 import json
@@ -15,15 +15,15 @@ from copywriter import files
 from copywriter.checkpoints.schedule import Schedule
 from copywriter.errors import UserError
 
-_WHOLE = "whole.json"  # written last, with size and SHA-256 of the other files: without it the checkpoint is torn
-_KEPT = 2  # of those that are not kept for runs of other lengths
+_WHOLE = "whole.json"  # written last, with size and SHA-256 of the other files; without it the checkpoint is incomplete
+_LATEST = 2  # checkpoints kept per length of run, besides those for runs of other lengths
 _NAME = re.compile(r"checkpoint-(\d+)(?:-of-(\d+))?")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 class Checkpoint(NamedTuple):
-    """The state after `step` steps; `total`: of the one run that can go on from it, None for any that is longer."""
+    """The state after `step` steps; `total`: steps of the only run that can resume from it, None for any longer run."""
 
     path: Path
     step: int
@@ -31,10 +31,10 @@ class Checkpoint(NamedTuple):
 
 
 def write(folder: Path, step: int, schedule: Schedule, contents: Mapping[str, bytes]) -> Path:
-    """Writes the checkpoint of a step and removes those that are no longer needed; UserError where there is no room."""
+    """Writes the checkpoint of a step and removes older ones; UserError when the disk is full or read-only."""
     name = f"checkpoint-{step}" + ("" if step <= schedule.shared_steps else f"-of-{schedule.total}")
     path, aside = folder / name, folder / f".{name}"
-    if damage(path) is None:  # a run that went on from it was stopped before its next step
+    if damage(path) is None:  # a run that resumed from it was stopped before its next step
         return path
     with explained(folder):
         shutil.rmtree(aside, ignore_errors=True)
@@ -57,7 +57,7 @@ def write(folder: Path, step: int, schedule: Schedule, contents: Mapping[str, by
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Writes a file through to the disk."""
+    """Writes a file and syncs it to the disk."""
     with file.open("wb") as stream:
         stream.write(content)
         stream.flush()
@@ -65,7 +65,7 @@ def write_file(file: Path, content: bytes) -> None:
 
 
 def newest(folder: Path, schedule: Schedule) -> Path | None:
-    """The latest whole checkpoint that the run can go on from; what is torn or damaged is removed, and said."""
+    """The latest complete checkpoint that the run can resume from; damaged ones are removed with a message."""
     for torn in folder.glob(".checkpoint-*"):
         shutil.rmtree(torn)
     for one in sorted(checkpoints(folder), key=lambda one: -one.step):
@@ -73,13 +73,13 @@ def newest(folder: Path, schedule: Schedule) -> Path | None:
             damaged = damage(one.path)
             if damaged is None:
                 return one.path
-            print(f"train_qlora: {one.path} is left out and removed: {damaged}", file=sys.stderr)
+            print(f"train_qlora: {one.path} is damaged and removed: {damaged}", file=sys.stderr)
             shutil.rmtree(one.path)
     return None
 
 
 def damage(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint's files, None when they are the bytes that were written."""
+    """Why a checkpoint cannot be used; None when its files are the bytes that were written."""
     try:
         sums = json.loads((checkpoint / _WHOLE).read_text())
         wrong = [name for name, one in sums.items() if one != _sum(checkpoint / name)]
@@ -89,31 +89,31 @@ def damage(checkpoint: Path) -> str | None:
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """All checkpoints in a folder, whole or not."""
+    """All checkpoints in a folder, complete or not."""
     found = [(path, _NAME.fullmatch(path.name)) for path in folder.glob("checkpoint-*")]
     return [Checkpoint(path, int(of[1]), int(of[2]) if of[2] else None) for path, of in found if of]
 
 
 def _prune(folder: Path, schedule: Schedule) -> None:
-    """Keeps the newest two for each length of run, and one for every epoch with which a run could end."""
+    """Keeps the newest two of each length of run, and one for every epoch after which a run could end."""
     there = sorted(checkpoints(folder), key=lambda one: one.step)
     for total in {one.total for one in there}:
         passing = [one for one in there if one.total == total and (total or not schedule.ends_an_epoch(one.step))]
-        for old in passing[:-_KEPT]:
+        for old in passing[:-_LATEST]:
             shutil.rmtree(old.path)
 
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Makes a full or read-only disk a UserError that names the folder and the cure."""
+    """Turns the error of a full or read-only disk into a UserError with the folder and the cure."""
     try:
         yield
     except OSError as error:
         why = f"{folder} cannot be written ({error.strerror})"
         if error.errno in _NO_ROOM:
             raise UserError(
-                f"{why}; free some room, or move the folder and name its new place in COPYWRITER_RUNS, and run again: "
-                "training goes on from its last checkpoint"
+                f"{why}; free some space, or move the folder and name its new place in COPYWRITER_RUNS, and run again: "
+                "training resumes from its last checkpoint"
             ) from None
         if error.errno in _NO_RIGHT:
             raise UserError(f"{why}; make it writable, or set COPYWRITER_RUNS to a folder that is") from None
@@ -127,6 +127,6 @@ def _sum(file: Path) -> list[int | str]:
 def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # the names in it
+        os.fsync(descriptor)  # the directory's entries
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What a checkpoint holds: all that the next step depends on, as safetensors and JSON, none of it a pickle."""
+"""Contents of a checkpoint: everything that the next step depends on, as safetensors and JSON; no pickle."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ _PROGRESS = "progress.json"
 
 
 def take(training: Any) -> dict[str, bytes]:
-    """The files of a checkpoint of `training` (a QloraTrainer between two steps); all processes take part."""
+    """The files of a checkpoint of `training` (a QloraTrainer between two steps); all processes call it together."""
     weights = training.step.weights
     moments = training.optimizer.state[weights]
     everyones = training.accelerator.gather(own(training).to(weights.device)[None])  # (processes, bytes)
@@ -37,7 +37,7 @@ def take(training: Any) -> dict[str, bytes]:
 
 
 def restore_weights(training: Any, checkpoint: Path) -> None:
-    """Puts the adapter's weights back."""
+    """Restores the adapter's weights."""
     training.step.weights.data.copy_(weights(checkpoint))
 
 
@@ -47,7 +47,7 @@ def weights(checkpoint: Path) -> torch.Tensor:
 
 
 def restore_optimizer(training: Any, checkpoint: Path) -> None:
-    """Puts the optimizer's moments, the schedule's place and the loss scale back."""
+    """Restores the optimizer's moments, the schedule's step and the loss scale."""
     tensors, progress = load_file(checkpoint / _TENSORS), _progress(checkpoint)
     moments = {name: tensors[name] for name in ("step", "exp_avg", "exp_avg_sq")}
     groups = training.optimizer.state_dict()["param_groups"]
@@ -63,26 +63,26 @@ def restore_optimizer(training: Any, checkpoint: Path) -> None:
 
 
 def restore_log(training: Any, checkpoint: Path) -> None:
-    """Puts back what was added up since the last line of the history."""
+    """Restores the loss summed since the last log entry."""
     _, waiting = _parts(training, _row(training, checkpoint))
     training._tr_loss.copy_(waiting)
     training._globalstep_last_logged = _progress(checkpoint)["logged"]
 
 
 def restore_random(training: Any, checkpoint: Path) -> None:
-    """Puts the random states of this process back."""
+    """Restores the random states of this process."""
     set_random(training, _row(training, checkpoint))
 
 
 def rewind(training: Any) -> None:
-    """Makes a step that was broken off one that never began; its gradients are not in the weights yet."""
+    """Undoes an interrupted step: restores random state and logged loss; the weights have not changed yet."""
     if training.at_begin is not None:
         set_random(training, training.at_begin)
         training._tr_loss.copy_(_parts(training, training.at_begin)[1])
 
 
 def own(training: Any) -> torch.Tensor:
-    """This process's random states and the loss that waits to be logged: uint8 (bytes), on the CPU."""
+    """This process's random states and the loss that is not logged yet: uint8 (bytes), on the CPU."""
     parts = [torch.get_rng_state()]
     if training.args.device.type == "cuda":
         parts.append(torch.cuda.get_rng_state(training.args.device))
@@ -90,7 +90,7 @@ def own(training: Any) -> torch.Tensor:
 
 
 def set_random(training: Any, state: torch.Tensor) -> None:
-    """Puts random states as `own` gives them back."""
+    """Sets random states from the bytes that `own` returned."""
     random, _ = _parts(training, state)
     size = len(torch.get_rng_state())
     torch.set_rng_state(random[:size])

@@ -1,7 +1,8 @@
-"""What determines a training's result, as hashes: the receipt's fingerprint, and the name of its state under runs/."""
+"""Hashes of what determines a training's result: the receipt's fingerprint, and the folder of its state in runs/."""
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from copywriter.checkpoints.schedule import Schedule
 from copywriter.modeling import device
 from copywriter.params import Params
 
-# What does not change the result: where it is logged, how often it is saved, what comes after it.
-_WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding", "fit"}
+# No effect on the result: tracking, how often it is saved, later stages.
+_WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding"}
+_ADVANCED_WITHOUT_EFFECT = {"memory_fit"}  # what it changes is in the run plan
 _CODE = (
     "checkpoints/checkpoint_files.py",
     "checkpoints/contents.py",
@@ -35,6 +37,7 @@ _CODE = (
     "training/data_order.py",
     "training/experiment.py",
     "training/packing.py",
+    "training/run_plan.py",
     "training/step.py",
     "training/tokenized_rows.py",
     "training/trainer.py",
@@ -42,24 +45,32 @@ _CODE = (
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes")
 
 
-def effective(p: Params) -> dict[str, Any]:
-    """The params that can change the adapter."""
-    return {key: value for key, value in p.model_dump().items() if key not in _WITHOUT_EFFECT}
+def effective(params: Params) -> dict[str, Any]:
+    """The params that can change the adapter, as they were asked for."""
+    without: dict[str, Any] = {**dict.fromkeys(_WITHOUT_EFFECT, True), "advanced": _ADVANCED_WITHOUT_EFFECT}
+    return params.model_dump(exclude=without)
 
 
-def fingerprint(p: Params, base: dict[str, str], processes: int = 1) -> str:
-    """A hash of all that determines the adapter but the machine: rows, base, parameters, this code.
+def as_planned(given: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Params as a dict, with the settings that a run's plan decided in place of those that were asked for."""
+    decided = {key: plan[key] for key in ("dequantize", "gradient_checkpointing")}
+    return {**given, "micro_batch_size": plan["micro_batch_size"], "advanced": {**given["advanced"], **decided}}
 
-    Without `epochs` where the schedule does not depend on the total: there it only says where to stop.
+
+def fingerprint(params: Params, plan: Mapping[str, Any], base: Mapping[str, str]) -> str:
+    """A hash of all that determines the adapter except the machine: rows, base, parameters, this code.
+
+    `plan`: RunPlan.content; a setting that it decided counts as if it had been asked for. `epochs` counts only where
+    the schedule depends on the total; elsewhere it only says where to stop.
     """
-    given = effective(p)
-    if Schedule(p.schedule, 1, 1).extends:
+    given = as_planned(effective(params), plan)
+    if Schedule(params.schedule, 1, 1, params.advanced.decay_shape).extends:
         del given["epochs"]
     here = Path(files.__file__).parent
     return files.digest(
         {
             "params": given,
-            "processes": processes,  # each rounds and drops out on its own
+            "processes": plan["processes"],  # each rounds and drops out on its own
             "data": [files.sha256(paths.TRAIN), files.sha256(paths.VALIDATION)],
             "base": base,
             "code": [files.sha256(here / name) for name in _CODE],
@@ -68,11 +79,11 @@ def fingerprint(p: Params, base: dict[str, str], processes: int = 1) -> str:
 
 
 def machine(processor: torch.device) -> dict[str, str]:
-    """What rounds otherwise elsewhere: library versions and the kind of processor."""
+    """What changes rounding: library versions and the model of processor."""
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {**versions, "device": device.name(processor), "architecture": platform.machine()}
 
 
 def state_name(mark: str, processor: torch.device) -> str:
-    """The name of the folder under runs/train: state goes on only where it would have come to the same bits."""
+    """The folder name under runs/train: a run resumes only where it would have computed the same bits."""
     return files.digest([mark, machine(processor)])[:16]

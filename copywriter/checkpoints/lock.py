@@ -1,4 +1,13 @@
-"""One process writes a training state: a lock file whose holder shows that it lives, for drives without flock."""
+"""One process writes a training state: a lock file with a heartbeat, for drives that do not support flock.
+
+filelock's SoftFileLease (4.2.11) was tried in its place and lost, although it agrees where both processes run on one
+host, and lets one of six takers have a stale lock. (1) Only its heartbeat thread notices a takeover, after two beats;
+a process that wakes up could write a checkpoint before that, where `check` reads the file. (2) It knows its file by
+the inode number, so on a drive that renumbers files, as mounted cloud storage may, it reports a lock lost that nobody
+took. (3) A lock file left empty by a process killed while creating it was still refused after 10 s, here it takes 1 s.
+(4) A silent holder on another host costs the full 60 s each time, here 13 s if its last beat is older than that, and a
+live one is refused only after the 60 s, here after one beat.
+"""
 
 import json
 import os
@@ -16,41 +25,41 @@ from copywriter.checkpoints.checkpoint_files import explained
 from copywriter.errors import UserError
 
 _FILE = "writer.json"
-_BEAT = 5.0  # seconds between two touches of the file by its holder
-_SILENCE = 60.0  # seconds without one after which the holder on another machine counts as gone
+_BEAT = 5.0  # seconds between two heartbeats: the holder touches the file
+_SILENCE = 60.0  # seconds without a heartbeat after which another host may take over the lock
 
 
 class Writer:
-    """The right to write to a folder, as long as `check` says so."""
+    """Holds the lock of a folder until `release`, or until another process takes it over."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes the right; UserError while another process has it."""
+        """Takes the lock; UserError while another process holds it."""
         self._file = folder / _FILE
         self._mine = json.dumps({**process.identity(os.getpid()), "token": uuid.uuid4().hex})
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for _ in range(3):  # another may be as quick
+            for _ in range(3):  # another process may take it between two attempts
                 if self._create():
                     break
                 _take_away(self._file)
             else:
                 raise UserError(f"{self._file} was taken by another process just now; run again when it has ended")
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._beating = threading.Thread(target=self._beat, daemon=True)
         self._beating.start()
 
     def check(self) -> None:
-        """Raises UserError when another process has taken over: this one was silent for too long, stopped or asleep."""
+        """Raises UserError when another process took over because this one sent no heartbeat for too long."""
         try:
             held = self._file.read_text() == self._mine
         except OSError:
             held = False
         if not held:
-            raise UserError(f"another process took {self._file.parent} over; this one stops and leaves it alone")
+            raise UserError(f"another process took over {self._file.parent}; this one stops without writing to it")
 
     def release(self) -> None:
-        """Gives the right back."""
-        self._over.set()
+        """Removes the lock file, unless it is another process's by now."""
+        self._stop.set()
         self._beating.join()
         if self._file.exists() and self._file.read_text() == self._mine:
             self._file.unlink()
@@ -65,11 +74,11 @@ class Writer:
         return True
 
     def _beat(self) -> None:
-        while not self._over.wait(_BEAT):
+        while not self._stop.wait(_BEAT):
             try:
                 self.check()
                 os.utime(self._file)
-            except (UserError, OSError):  # who writes next finds out
+            except (UserError, OSError):  # the next write calls `check`
                 continue
 
 
@@ -84,14 +93,14 @@ def one_writer(folder: Path) -> Iterator[Writer]:
 
 
 def _take_away(file: Path) -> None:
-    """Removes a lock whose holder is gone; UserError when it lives.
+    """Removes a lock whose holder has ended; UserError when it is alive.
 
-    The file is renamed first: of two processes that both find it stale one gets it, and a lock that was made in between
-    is put back.
+    The file is renamed first, so that of two processes that find it stale only one succeeds; a lock that was created in
+    between is put back.
     """
     try:
         left = file.read_text()
-        if not left.strip():  # just made, and filled in a moment; or killed in between
+        if not left.strip():  # another process is about to fill it, or was killed before it did
             time.sleep(1)
             left = file.read_text()
         holder = json.loads(left)
@@ -105,7 +114,7 @@ def _take_away(file: Path) -> None:
         file.rename(away)
         if away.read_text() != left:
             os.link(away, file)
-    except OSError:  # another was quicker; or no links on this drive, and that process stops before it writes
+    except OSError:  # another process was quicker; or the drive has no links, and that process stops at its check
         return
     finally:
         away.unlink(missing_ok=True)
@@ -115,33 +124,33 @@ def _refuse_if_alive(file: Path, holder: dict[str, Any]) -> None:
     pid, host = holder.get("pid"), holder.get("host")
     if not isinstance(pid, int):
         return
-    cure = "the run goes on from its last checkpoint"
+    cure = "the run resumes from its last checkpoint"
     if process.is_here(holder):
         if process.lives(holder):
             raise UserError(
-                f"process {pid} still trains this experiment; wait for it, or stop it with 'kill {pid}' and run again: "
-                f"{cure}"
+                f"process {pid} is still training this experiment; wait for it, or stop it with 'kill {pid}' and run "
+                f"again: {cure}"
             )
         return
-    if _beats(file):  # elsewhere, where a process cannot be looked up
+    if _beats(file):  # on another host its process cannot be looked up
         raise UserError(
-            f"process {pid} on {host} still trains this experiment and writes to {file.parent}; wait for it, or stop "
-            f"it there and run again: {cure}"
+            f"process {pid} on {host} is still training this experiment and writing to {file.parent}; wait for it, or "
+            f"stop it there and run again: {cure}"
         )
-    print(f"train_qlora: process {pid} on {host} is gone; its state is taken over", file=sys.stderr)
+    print(f"train_qlora: process {pid} on {host} has ended; this one takes over its state", file=sys.stderr)
 
 
 def _beats(file: Path) -> bool:
-    """Whether the holder touches the file: by two readings at least, and by an age that no live holder reaches."""
+    """Whether the holder sends heartbeats: reads the file's time until a beat, or until it is silent too long."""
     first = _touched(file)
     if time.time() - first < _SILENCE:
-        print(f"train_qlora: looking for {_SILENCE:.0f} s whether the holder of {file} lives", file=sys.stderr)
+        print(f"train_qlora: waiting up to {_SILENCE:.0f} s for a heartbeat of the holder of {file}", file=sys.stderr)
     watched = time.monotonic()
     while True:
         time.sleep(_BEAT / 5)
         if _touched(file) != first:
             return True
-        # Clocks differ between machines: the file's age counts only together with the silence seen here.
+        # Clocks differ between machines, so the file's age counts only together with the silence measured here.
         if time.monotonic() - watched > 2.5 * _BEAT and time.time() - first > _SILENCE:
             return False
         if time.monotonic() - watched > _SILENCE:

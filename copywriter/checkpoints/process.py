@@ -1,4 +1,4 @@
-"""Which process is meant: a pid names one only on its machine, and only together with its start time."""
+"""Identity of a process: a pid is unique only on its machine, and only together with the start time."""
 
 import socket
 from collections.abc import Mapping
@@ -7,23 +7,23 @@ from typing import Any
 
 
 def identity(pid: int) -> dict[str, Any]:
-    """What tells a process of this machine from all others."""
+    """Pid, start time and machine, which together are unique."""
     return {"pid": pid, "started": _start_time(pid), **_machine()}
 
 
 def is_here(process: Mapping[str, Any]) -> bool:
-    """Whether an `identity` is that of a process of this machine."""
+    """Whether an `identity` belongs to this machine."""
     here = _machine()
     return {name: process.get(name) for name in here} == here
 
 
 def lives(process: Mapping[str, Any]) -> bool:
-    """Whether a process of this machine still runs: its pid may be another's by now."""
+    """Whether a process of this machine still runs, and its pid is not reused."""
     return _start_time(process["pid"]) == process.get("started")
 
 
 def _machine() -> dict[str, str]:
-    """What tells machines apart within which a pid names one process: containers may share a host's name."""
+    """Host, boot and pid namespace: pids are unique within them. Containers may share a host name."""
     return {
         "host": socket.gethostname(),
         "boot": _read(Path("/proc/sys/kernel/random/boot_id")),

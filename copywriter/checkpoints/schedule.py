@@ -1,4 +1,10 @@
-"""The learning rate of each optimizer step, and which states a longer or shorter run can go on from."""
+"""The learning rate of each optimizer step, and which checkpoints a longer or shorter run can resume from.
+
+The formulas are not those of transformers' schedules (get_wsd_schedule and its family), tried with 5.23: those start
+with a step at rate 0; `linear` differs from ours in the last bit of two steps in five; a warm-up that reaches into the
+decay is cut off there, so that the rate jumps; and resuming needs the factor of a step without an optimizer. Shifted by
+one step the others are equal to ours in every bit (tests/checkpoints/test_schedule.py).
+"""
 
 import math
 from dataclasses import dataclass
@@ -10,13 +16,14 @@ from copywriter import params
 class Schedule:
     """Warm-up, then the shape that params.yaml names, over `total` steps of which an epoch has `epoch_steps`.
 
-    `wsd` (warm-up, stable, decay) and `constant` do not depend on the total before the decay begins, so runs of other
-    lengths share their steps up to there. Source of wsd and of its 1-sqrt decay: Haegele et al. 2024, section 3.
+    `wsd` (warm-up, stable, decay) and `constant` do not depend on the total before the decay begins, so runs of
+    different lengths share their steps until then. Source of wsd and its 1-sqrt decay: Haegele et al. 2024, section 3.
     """
 
     settings: params.Schedule
     epoch_steps: int
     total: int
+    decay_shape: str  # 1-sqrt or linear
 
     @property
     def extends(self) -> bool:
@@ -25,12 +32,12 @@ class Schedule:
 
     @property
     def decay_steps(self) -> int:
-        """Steps of the final decay: fewer than an epoch has, so every finished epoch has a state before it."""
+        """Steps of the final decay: fewer than an epoch has, so every epoch ends with a checkpoint before a decay."""
         return int(self.settings.decay * self.epoch_steps) if self.settings.shape == "wsd" else 0
 
     @property
     def shared_steps(self) -> int:
-        """How many steps, from the first, runs of other lengths have in common with this one."""
+        """The number of first steps that runs of other lengths have in common with this one."""
         return self.total - self.decay_steps if self.extends else 0
 
     def ends_an_epoch(self, step: int) -> bool:
@@ -38,7 +45,7 @@ class Schedule:
         return self.extends and step > 0 and (step + self.decay_steps) % self.epoch_steps == 0
 
     def factor(self, step: int) -> float:
-        """What the learning rate of step `step`, counted from 0, is multiplied with."""
+        """The learning rate of step `step`, counted from 0, as a share of the highest."""
         warmup = self.settings.warmup_steps
         warming = min(1.0, (step + 1) / (warmup + 1))
         if self.settings.shape == "constant":
@@ -50,4 +57,4 @@ class Schedule:
         return warming * (1 - done if self.settings.shape == "linear" else (1 + math.cos(math.pi * done)) / 2)
 
     def _falling(self, done: float) -> float:
-        return 1 - done if self.settings.decay_shape == "linear" else 1 - math.sqrt(done)
+        return 1 - done if self.decay_shape == "linear" else 1 - math.sqrt(done)

@@ -42,7 +42,7 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
     titles = [row.title for row in rows]
     prompts = prompter.prompts(titles)
     examples = prompter.examples(titles, [row.description for row in rows])
-    compiled = p.compile is not False and compilation.obstacle(processor) is None
+    compiled = p.advanced.compile is not False and compilation.obstacle(processor) is None
     dense = functools.cache(lambda: loading.load_dense(weights, p.quantization, dtype, processor))
 
     def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:

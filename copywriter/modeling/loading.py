@@ -61,18 +61,6 @@ def _disable_repacking(model: PreTrainedModel) -> None:
             layer.support_avx512bf16_for_cpu = False
 
 
-def keeps_dense(mode: str | bool, weights: Path, device: torch.device) -> bool:
-    """Whether training stores the dequantized weights in 16 bits; auto: on CUDA with enough free memory.
-
-    They are the values that a quantized layer multiplies with, computed once instead of in every pass. Auto requires
-    four times their size, because activations, gradients and the optimizer need memory too.
-    """
-    if mode != "auto":
-        return bool(mode)
-    size = sum(file.stat().st_size for file in weights.glob("*.safetensors"))
-    return device.type == "cuda" and 4 * size < torch.cuda.mem_get_info(device)[0]
-
-
 def dequantized(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its quantized layers replaced by linear layers of the dequantized values."""
     if getattr(model, "quantization_method", None) is None:

@@ -42,9 +42,12 @@ def uneven(lora: Lora) -> str | None:
     return next((name for name in by_block if name in lora.options), "target_modules" if pattern else None)
 
 
-def trainable(model: PeftModel, lora: Lora, dtype: torch.dtype) -> "FlatAdapter | PeftAdapter":
-    """The adapter of `model` as one tensor to train; the model computes in `dtype`."""
-    return PeftAdapter(model) if peft_only(lora) else FlatAdapter(model, dtype)
+def trainable(model: PeftModel, grouped: bool, dtype: torch.dtype) -> "FlatAdapter | PeftAdapter":
+    """The adapter of `model` as one tensor to train, in the grouped forward pass or PEFT's own.
+
+    The model computes in `dtype`.
+    """
+    return FlatAdapter(model, dtype) if grouped else PeftAdapter(model)
 
 
 class PeftAdapter:

@@ -19,7 +19,8 @@ from copywriter.records import Example
 from copywriter.report import content
 
 _NOT_TRAINING = {"dataset", "model", "clean", "sample", "split", "prompt", "decoding"}
-_WITHOUT_EFFECT = {"tracking", "save_steps", "eval_steps", "log_steps"}
+_WITHOUT_EFFECT = {"tracking", "save_steps"}
+_ADVANCED_WITHOUT_EFFECT = {"eval_steps", "log_steps"}
 
 History = list[dict[str, float]]
 
@@ -52,7 +53,14 @@ class Results:
             "given": self.given,
             "dataset": self.dataset,
             "model": self.model,
-            "training": flatten(self.given.model_dump(exclude=_NOT_TRAINING | _WITHOUT_EFFECT)),
+            "training": flatten(
+                self.given.model_dump(
+                    exclude={
+                        **dict.fromkeys(_NOT_TRAINING | _WITHOUT_EFFECT, True),
+                        "advanced": _ADVANCED_WITHOUT_EFFECT,
+                    }
+                )
+            ),
             "table": content.table(self.results, self.comparison),
             "comparison": self.comparison,
             "slices": self.slices,
@@ -128,7 +136,7 @@ def check(found: Results) -> None:
             if (one["before"], one["after"]) != (found.results[before][name], tuned[name]):
                 what = f"{paths.COMPARISON} and {paths.scores(before)} have different values of {name}"
                 raise UserError(f"{what}; run 'dvc repro compare'")
-    if "asked" not in found.receipt:
+    if not {"asked", "plan"} <= found.receipt.keys():
         raise UserError(f"{paths.RECEIPT} was written by another version of this project; run 'dvc repro train_qlora'")
     if (trained := found.receipt["base"]["model"]) != found.given.model:
         what = f"{paths.ADAPTER} was trained on {trained}, but params.yaml has model {found.given.model}"

@@ -1,1 +1,1 @@
-"""QLoRA at the speed of the card: packing, attention, loss, the adapter, the step, checkpoints, memory."""
+"""QLoRA training: run plan, row validation, packing, data order, step, trainer, memory."""

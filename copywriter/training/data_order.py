@@ -1,4 +1,4 @@
-"""Which sequences each optimizer step sees: decided by (seed, epoch) alone, whatever number of GPUs shares the work."""
+"""Which sequences each optimizer step sees: a function of (seed, epoch), whatever the number of GPUs."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from copywriter.errors import UserError
 
 
 def micro_batch(batch_size: int, most: int, processes: int) -> int:
-    """Sequences at once in one process: at most `most`, and so many that each process gets an equal share of a batch.
+    """Sequences at once in one process: the largest number up to `most` that gives each process equal micro-batches.
 
-    UserError when a batch has no equal shares: a process without work would make the others wait for nothing.
+    UserError when a batch cannot be shared equally: a process without work would keep the others waiting.
     """
     share, rest = divmod(batch_size, processes)
     if rest:
         raise UserError(
-            f"batch_size {batch_size} cannot be dealt equally to {processes} processes; make it a multiple of "
+            f"batch_size {batch_size} cannot be shared equally by {processes} processes; make it a multiple of "
             f"{processes}, or use fewer GPUs (CUDA_VISIBLE_DEVICES=0 for the first alone)"
         )
     return max(size for size in range(1, min(share, most) + 1) if share % size == 0)
@@ -25,8 +25,8 @@ def micro_batch(batch_size: int, most: int, processes: int) -> int:
 class EpochOrder(Sampler[list[int]]):
     """Batches of sequence numbers for one process, a micro-batch each; every optimizer step has the same number.
 
-    A step takes the next `batch_size` sequences of the epoch's permutation, dealt in runs of `micro_batch_size` to the
-    processes in turn. What lacks at the end of an epoch is left empty: no sequence comes twice.
+    A step takes the next `batch_size` sequences of the epoch's permutation; the processes get `micro_batch_size` of
+    them in turn. The last step of an epoch may have fewer: no sequence is repeated.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class EpochOrder(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Says which epoch the next iteration is, counted from 0."""
+        """Sets the epoch of the next iteration, counted from 0."""
         self.epoch = epoch
 
     @property
@@ -55,7 +55,7 @@ class EpochOrder(Sampler[list[int]]):
         return self.steps * (self._batch_size // (self._micro_batch_size * self._processes))
 
     def of_step(self, step: int) -> list[int]:
-        """The sequences that all processes together see in a step of the run, counted from 0."""
+        """The sequences of all processes in a step of the run, counted from 0."""
         epoch, within = divmod(step, self.steps)
         return self._permutation(epoch)[within * self._batch_size :][: self._batch_size]
 

@@ -1,13 +1,11 @@
 """Everything that a training needs, read and checked: the same for the stage, a replay and a benchmark."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather
 from peft import PeftModel
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase, TrainerCallback
 
@@ -16,8 +14,9 @@ from copywriter.checkpoints import fingerprint
 from copywriter.modeling import device, loading, lora
 from copywriter.params import Params
 from copywriter.prompt import Example, Prompter, load_tokenizer
-from copywriter.training import data_order, launch, memory_fit, packing, row_validation, step, tokenized_rows
+from copywriter.training import launch, packing, row_validation, run_plan, tokenized_rows
 from copywriter.training.interrupts import Interrupts
+from copywriter.training.run_plan import RunPlan
 from copywriter.training.trainer import QloraTrainer
 
 
@@ -25,28 +24,28 @@ from copywriter.training.trainer import QloraTrainer
 class Experiment:
     """A training before its first step."""
 
-    params: Params
+    params: Params  # what was asked for
+    plan: RunPlan  # what is done
     team: PartialState
     processor: torch.device
-    dtype: torch.dtype
     tokenizer: PreTrainedTokenizerBase
     base: dict[str, str]
     train: list[Example]
     train_data: packing.Sequences
     validation: list[Example]
     validation_data: packing.Sequences
-    mark: str  # identity.fingerprint
+    fingerprint: str
 
     @property
     def folder(self) -> Path:
-        """Where its state lies, whatever its number of epochs if its schedule allows."""
-        return paths.RUNS / "train" / fingerprint.state_name(self.mark, self.processor)
+        """The folder of its state: one for all numbers of epochs where the schedule allows."""
+        return paths.RUNS / "train" / fingerprint.state_name(self.fingerprint, self.processor)
 
     def adapted(self) -> PeftModel:
         """The base model with an untrained adapter."""
-        weights = loading.load_base(paths.BASE, self.params.quantization, self.dtype, self.processor)
-        if loading.keeps_dense(self.params.dequantize, paths.BASE, self.processor):
-            weights = loading.dequantized(weights)
+        weights = loading.load_base(paths.BASE, self.params.quantization, self.plan.dtype, self.processor)
+        if self.plan.dequantize:
+            return lora.with_adapter(loading.dequantized(weights), self.params)
         return lora.with_adapter(weights, self.params)
 
     def trainer(
@@ -56,15 +55,15 @@ class Experiment:
         interrupts: Interrupts | None = None,
         may_write: Callable[[], None] = lambda: None,
     ) -> QloraTrainer:
-        """A trainer of a fresh adapter with checkpoints in `folder`, after the probes of the token contract."""
+        """A trainer of a fresh adapter with checkpoints in `folder`, after the checks of its batches."""
         training = QloraTrainer(
             self.adapted(),
             self.tokenizer,
             self.params,
+            self.plan,
             self.train_data,
             self.validation_data,
             folder,
-            self.dtype,
             callbacks,
             interrupts,
             may_write,
@@ -73,22 +72,32 @@ class Experiment:
         return training
 
 
-def prepare(p: Params) -> Experiment:
-    """Reads the files of the working folder; UserError with the row that breaks the token contract."""
+def prepare(params: Params) -> Experiment:
+    """Reads the files of the working folder; UserError with the first row that fails the validation."""
     team = launch.team()
-    p = shared(p, team.num_processes)
     processor = device.choose()
-    device.set_deterministic(p.deterministic)
-    dtype = device.dtype(p.precision, processor)
+    device.set_deterministic(params.advanced.deterministic)
+    run_plan.refuse_impossible(params, config(), processor, team.num_processes)
     tokenizer = load_tokenizer(paths.BASE)
-    prompter = Prompter(tokenizer, p)
+    prompter = Prompter(tokenizer, params)
     base = loading.base_identity(paths.BASE)
-    with team.local_main_process_first():  # it keeps the tokens that the others then find
-        train, train_data = read(paths.TRAIN, prompter, p)
-        validation, validation_data = read(paths.VALIDATION, prompter, p)
-    p = fitted(p, len(train_data), dtype, processor)
-    mark = fingerprint.fingerprint(p, base, team.num_processes)
-    return Experiment(p, team, processor, dtype, tokenizer, base, train, train_data, validation, validation_data, mark)
+    with team.local_main_process_first():  # the others find the tokens that it stored
+        train, train_data = read(paths.TRAIN, prompter, params)
+        validation, validation_data = read(paths.VALIDATION, prompter, params)
+    plan = run_plan.decide(params, config(), processor, team.num_processes, len(train_data))
+    return Experiment(
+        params=params,
+        plan=plan,
+        team=team,
+        processor=processor,
+        tokenizer=tokenizer,
+        base=base,
+        train=train,
+        train_data=train_data,
+        validation=validation,
+        validation_data=validation_data,
+        fingerprint=fingerprint.fingerprint(params, plan.content(), base),
+    )
 
 
 def config() -> PreTrainedConfig:
@@ -98,44 +107,18 @@ def config() -> PreTrainedConfig:
     return found
 
 
-def sequences(examples: Sequence[Example], p: Params) -> packing.Sequences:
+def sequences(examples: Sequence[Example], params: Params) -> packing.Sequences:
     """The examples as training sequences: packed into max_length tokens, or one row each."""
     lengths = [len(example.input_ids) for example in examples]
-    groups = packing.pack(lengths, p.max_length) if p.packing else [[row] for row in range(len(lengths))]
+    groups = packing.pack(lengths, params.max_length) if params.packing else [[row] for row in range(len(lengths))]
     return packing.Sequences([[examples[row] for row in group] for group in groups], groups)
 
 
-def read(file: Path, prompter: Prompter, p: Params) -> tuple[list[Example], packing.Sequences]:
-    """The rows of a file as examples and as sequences; UserError with the row that breaks the token contract."""
-    examples = tokenized_rows.examples(file, paths.BASE, prompter, p)
-    row_validation.check_lengths(examples, p, file)
-    packed = sequences(examples, p)
+def read(file: Path, prompter: Prompter, params: Params) -> tuple[list[Example], packing.Sequences]:
+    """The rows of a file as examples and as sequences; UserError with the first row that fails the validation."""
+    examples = tokenized_rows.examples(file, paths.BASE, prompter, params)
+    row_validation.check_lengths(examples, params, file)
+    packed = sequences(examples, params)
     vocabulary = config().get_text_config().vocab_size
     row_validation.check(packed, prompter.end, vocabulary, file)
     return examples, packed
-
-
-def shared(p: Params, processes: int) -> Params:
-    """The params with a micro-batch of which each process gets equally many; a line says so when it shrinks."""
-    size = data_order.micro_batch(p.batch_size, p.micro_batch_size, processes)
-    if size != p.micro_batch_size:
-        print(
-            f"train_qlora: micro_batch_size is {size} instead of {p.micro_batch_size}: {processes} processes share "
-            f"batch_size {p.batch_size}",
-            file=sys.stderr,
-        )
-    return p.model_copy(update={"micro_batch_size": size})
-
-
-def fitted(p: Params, sequences: int, dtype: torch.dtype, processor: torch.device) -> Params:
-    """The params with what it takes to fit the GPU's memory; a line says what was changed."""
-    device.check_format(config().model_type, dtype)
-    if processor.type != "cuda":
-        return p
-    # Every process must choose alike, so the GPU with the least free memory decides.
-    least = gather(torch.tensor(torch.cuda.mem_get_info(processor)[0], device=processor)).min()
-    compiled = step.obstacle(p, processor, -(-sequences // p.batch_size)) is None
-    chosen, changes = memory_fit.fitted(p, config(), dtype, int(least), compiled)
-    for change in changes:
-        print(f"train_qlora: {change}", file=sys.stderr)
-    return chosen

@@ -1,4 +1,4 @@
-"""One process a GPU: a stage starts them itself, or joins those that torchrun or accelerate started."""
+"""One process per GPU: a stage starts them itself, or joins those that torchrun or accelerate started."""
 
 import contextlib
 import ctypes
@@ -18,12 +18,12 @@ from accelerate import PartialState
 from copywriter import stage
 from copywriter.errors import UserError
 
-_FAILURE = "COPYWRITER_FAILURE"  # in a process that was started here: the file where the first failure is written
-_PATIENCE = timedelta(minutes=30)  # for the slowest process; afterwards the others give up
+_FAILURE = "COPYWRITER_FAILURE"  # set for processes started here: the file for the first error message
+_PATIENCE = timedelta(minutes=30)  # how long processes wait for the slowest
 
 
 def run(name: str, work: Callable[[], str]) -> None:
-    """Runs `work` as copywriter.stage does, in one process a GPU; `python -m stages.<name>` is what they run."""
+    """Runs `work` as copywriter.stage does, in one process per GPU, each started by `python -m stages.<name>`."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
         join(name, work)
         return
@@ -41,7 +41,7 @@ def run(name: str, work: Callable[[], str]) -> None:
 
 
 def wanted() -> int:
-    """How many processes this host gets: one a visible GPU, one without a GPU, or what COPYWRITER_PROCESSES says."""
+    """The number of processes on this host: one per visible GPU, one without a GPU, or COPYWRITER_PROCESSES."""
     gpus = torch.cuda.device_count()
     given = os.environ.get("COPYWRITER_PROCESSES", "")
     if not given:
@@ -54,12 +54,12 @@ def wanted() -> int:
 
 
 def team() -> PartialState:
-    """All processes of the run, this one among them."""
+    """The distributed state of this process: its rank, and the number of processes of the run."""
     return PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
 
 
 def start(name: str, module: str, arguments: Sequence[str], processes: int) -> None:
-    """Runs `python -m module arguments` in so many processes; when one fails all end, and UserError says why."""
+    """Runs `python -m module arguments` in so many processes; when one fails, all stop and its error is raised."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -68,7 +68,7 @@ def start(name: str, module: str, arguments: Sequence[str], processes: int) -> N
         failure = Path(folder) / "failure"
         os.environ[_FAILURE] = str(failure)
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-        logging.disable(logging.ERROR)  # the launcher's own account of a failure; ours is shorter
+        logging.disable(logging.ERROR)  # the launcher's long report of a failure
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -86,51 +86,51 @@ def start(name: str, module: str, arguments: Sequence[str], processes: int) -> N
             codes = {rank: one.exitcode for rank, one in error.failures.items()}
             raise UserError(_cause(codes, failure.read_text() if failure.exists() else "")) from None
         except SignalException as error:
-            print(f"{name}: stopped; run it again to go on from the last checkpoint", file=sys.stderr, flush=True)
+            print(f"{name}: stopped; run it again to resume from the last checkpoint", file=sys.stderr, flush=True)
             raise SystemExit(128 + error.sigval) from None
 
 
-def _cause(codes: dict[int, int], told: str) -> str:
-    """What ended a run: a process that was killed, else what the first that failed has told."""
+def _cause(codes: dict[int, int], message: str) -> str:
+    """Why a run ended: a process that was killed, else the first error message."""
     for rank, code in codes.items():
-        if code < 0:  # the others then fail for want of it
+        if code < 0:  # the others then fail because they lose it
             return (
                 f"process {rank} was ended by {signal.Signals(-code).name}"
                 f"{' (often: the machine ran out of memory)' if code == -signal.SIGKILL else ''}"
-                "; run again to go on from the last checkpoint"
+                "; run again to resume from the last checkpoint"
             )
-    return told or f"process {min(codes)} ended with exit code {codes[min(codes)]}; what it said stands above"
+    return message or f"process {min(codes)} ended with exit code {codes[min(codes)]}; see its messages above"
 
 
 def join(name: str, work: Callable[[], str]) -> None:
-    """Runs `work` as one of several processes, of which only the main one speaks."""
+    """Runs `work` as one of several processes; only the main one prints."""
     if _FAILURE in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: without its launcher no process goes on
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: no process outlives its launcher
     if team().is_main_process:
-        stage.run(name, lambda: _told(name, work))
+        stage.run(name, lambda: _reported(name, work))
     else:
         with contextlib.ExitStack() as stack:
             silence = stack.enter_context(Path(os.devnull).open("w"))
             stack.enter_context(contextlib.redirect_stdout(silence))
             stack.enter_context(contextlib.redirect_stderr(silence))
-            _told(name, work)
+            _reported(name, work)
     team().destroy_process_group()
 
 
-def _told(name: str, work: Callable[[], str]) -> str:
-    """The result of `work`; a failure ends this process at once, after telling it if it is the first."""
+def _reported(name: str, work: Callable[[], str]) -> str:
+    """The result of `work`; an error is reported if it is the first, and ends this process."""
     try:
         return work()
     except (Exception, KeyboardInterrupt) as error:
         if not isinstance(error, KeyboardInterrupt):
-            _tell(name, error)
-        os._exit(1)  # at once: the libraries' own end would wait for the other processes
+            _report(name, error)
+        os._exit(1)  # a normal exit would wait for the other processes
 
 
-def _tell(name: str, error: Exception) -> None:
+def _report(name: str, error: Exception) -> None:
     rank = team().process_index
     text = str(error) if isinstance(error, UserError) else f"process {rank} failed:\n{traceback.format_exc()}"
-    if _FAILURE not in os.environ:  # another launcher: it shows what each process says
+    if _FAILURE not in os.environ:  # another launcher, which shows the output of each process
         print(f"{name}: {text}", file=sys.__stderr__, flush=True)
         return
     with contextlib.suppress(FileExistsError), Path(os.environ[_FAILURE]).open("x") as file:

@@ -1,7 +1,10 @@
 """A run that would not fit the GPU's memory gets the smallest change that fits, or a sentence that names it."""
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -9,93 +12,117 @@ from transformers import PreTrainedConfig
 
 from copywriter.errors import UserError
 from copywriter.modeling import device
-from copywriter.params import Params
+from copywriter.params import Advanced, Params
 from copywriter.training import memory
+from copywriter.training.memory import MemorySettings
 
 
-def fitted(
-    p: Params, config: PreTrainedConfig, dtype: torch.dtype, free: int | None, compiled: bool = True
-) -> tuple[Params, list[str]]:
-    """`p` with the smallest change that fits `free` bytes of GPU memory, and a sentence on what was changed.
+def fit(
+    params: Params,
+    asked: MemorySettings,
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    free: int,
+    may_compile: bool = True,
+) -> tuple[MemorySettings, list[str]]:
+    """`asked` with the smallest change that fits `free` bytes of GPU memory, and a sentence on what was changed.
 
-    `dequantize: auto` is decided here too. UserError where `fit: stop` forbids the change, or where it would alter the
-    result beyond rounding. None free: training is not on a GPU and nothing is changed; a CPU's memory can be swapped.
+    `dequantize: auto` allows dequantize: false. UserError where `memory_fit: stop` forbids the change, or where it
+    would alter the result beyond rounding.
     """
-    if free is None:
-        return p, []
-    of = memory.sizes(config, p)
+    sizes = memory.sizes(config, params)
+    auto = params.advanced.dequantize == "auto"
     needs = []
-    for one in _candidates(p):
-        needs.append(sum(memory.expected(of, one, dtype, compiled).values()))
-        room = f"training needs about {_gib(needs[0])} of GPU memory and {_gib(free)} are free"
+    for settings in _candidates(asked, auto):
+        needs.append(sum(memory.expected(sizes, params, settings, dtype, may_compile).values()))
+        need = f"training needs about {_gib(needs[0])} of GPU memory and {_gib(free)} are free"
         if needs[-1] > free:
             continue
-        changes = _changes(p, one)
-        asked = set(changes) - ({"dequantize"} if p.dequantize == "auto" else set())
-        if asked and (p.fit == "stop" or "quantization" in asked):
-            other = "" if "quantization" in asked else ", or fit: auto"
-            raise UserError(f"{room}; set {_said(changes)} (then about {_gib(needs[-1])}){other}")
-        return one, [f"{room}: {_said(changes)} (then about {_gib(needs[-1])})"] if changes else []
-    raise UserError(f"{room}, and at least about {_gib(min(needs))}; choose a smaller model or max_length")
+        changes = _changes(asked, settings)
+        forbidden = set(changes) - ({"dequantize"} if auto else set())
+        if forbidden and (params.advanced.memory_fit == "stop" or "quantization" in forbidden):
+            other = "" if "quantization" in forbidden else ", or advanced.memory_fit: auto"
+            raise UserError(f"{need}; set {_as_yaml(changes)} (then about {_gib(needs[-1])}){other}")
+        return settings, [f"{need}: {_as_yaml(changes)} (then about {_gib(needs[-1])})"] if changes else []
+    raise UserError(f"{need}, and at least about {_gib(min(needs))}; choose a smaller model or max_length")
 
 
-def forecast(p: Params, config: PreTrainedConfig, gib: float | None = None) -> str:
-    """The expected memory by part, and what `fitted` would do with `gib` GiB free, by default the GPU's own.
+def forecast(params: Params, config: PreTrainedConfig, gib: float | None = None) -> str:
+    """The expected memory by part, and what `fit` would do with `gib` GiB free, by default the GPU's own.
 
     On a machine without a GPU `precision: auto` counts as bf16.
     """
     processor = device.choose()
     cuda = processor.type == "cuda"
-    auto = not cuda and p.precision == "auto"
-    dtype = torch.bfloat16 if auto else device.DTYPES[p.precision] if not cuda else device.dtype(p.precision, processor)
+    if cuda:
+        dtype = device.dtype(params.precision, processor)
+    else:
+        dtype = torch.bfloat16 if params.precision == "auto" else device.DTYPES[params.precision]
+    asked = MemorySettings(
+        quantization=params.quantization,
+        dequantize=params.advanced.dequantize is not False,
+        gradient_checkpointing=params.advanced.gradient_checkpointing,
+        micro_batch_size=params.micro_batch_size,
+    )
     free = int(gib * memory.GIB) if gib else torch.cuda.mem_get_info(processor)[0] if cuda else None
-    chosen, said = p, [] if free is None else [f"fits: {_gib(free)} are free"]
+    chosen, remarks = _forecast_fit(params, asked, config, dtype, free)
+    parts = memory.expected(memory.sizes(config, params), params, chosen, dtype)
+    return "\n".join([memory.table(parts), *remarks])
+
+
+def _forecast_fit(
+    params: Params, asked: MemorySettings, config: PreTrainedConfig, dtype: torch.dtype, free: int | None
+) -> tuple[MemorySettings, list[str]]:
+    if free is None:
+        return asked, []
     try:
-        chosen, changed = fitted(p, config, dtype, free)
-        said = changed or said
+        chosen, changes = fit(params, asked, config, dtype, free)
     except UserError as error:
-        said = [str(error)]
-    return "\n".join([memory.table(memory.expected(memory.sizes(config, p), chosen, dtype)), *said])
+        return asked, [str(error)]
+    return chosen, changes or [f"fits: {_gib(free)} are free"]
 
 
 @contextmanager
-def exhausted(p: Params) -> Iterator[None]:
-    """Makes a GPU's want of memory a UserError with the next change to try."""
+def exhausted(settings: MemorySettings) -> Iterator[None]:
+    """Turns a GPU's lack of memory into a UserError with the next change to try."""
     try:
         yield
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "ALLOC_FAILED" not in str(error):  # cuBLAS has its own
             raise
-        changes = next(filter(None, (_changes(p, one) for one in _candidates(p))), None)
-        cure = f"set {_said(changes)}" if changes else "choose a smaller model or max_length"
+        changes = next(filter(None, (_changes(settings, one) for one in _candidates(settings))), None)
+        cure = f"set {_as_yaml(changes)}" if changes else "choose a smaller model or max_length"
         raise UserError(
             f"the GPU's memory ran out: other programs use it, or it takes more than expected; {cure}"
         ) from None
 
 
-def _candidates(p: Params) -> Iterator[Params]:
-    """`p`, and what takes ever less memory for ever more time or, at last, another result."""
-    start = p.model_copy(update={"dequantize": True}) if p.dequantize == "auto" else p
-    if p.dequantize == "auto":
-        yield start
-        yield p.model_copy(update={"dequantize": False})
-    sizes = [size for size in range(p.micro_batch_size, 0, -1) if p.micro_batch_size % size == 0]
+def _candidates(asked: MemorySettings, auto: bool = False) -> Iterator[MemorySettings]:
+    """`asked`, and settings that take ever less memory for ever more time or, at last, give another result.
+
+    `auto`: dequantize is given up before the micro-batch gets smaller.
+    """
+    if auto:
+        yield asked
+        yield replace(asked, dequantize=False)
+    sizes = [size for size in range(asked.micro_batch_size, 0, -1) if asked.micro_batch_size % size == 0]
     ways: list[dict[str, Any]] = [{}, {"dequantize": False}, {"gradient_checkpointing": True}]
-    if p.quantization == "none":  # nothing to keep packed
+    if asked.quantization == "none":  # there are no quantized weights to keep
         ways.remove({"dequantize": False})
-    for way in (*ways, {"quantization": "4bit", "dequantize": False}):
-        start = start.model_copy(update=way)
-        yield from (start.model_copy(update={"micro_batch_size": size}) for size in sizes)
+    for changes in accumulate([*ways, {"quantization": "4bit", "dequantize": False}], operator.or_):
+        for size in sizes:
+            yield replace(asked, **changes, micro_batch_size=size)
 
 
-def _changes(p: Params, other: Params) -> dict[str, Any]:
-    """What `other` sets otherwise; `dequantize: auto` stands for true."""
-    before = p.model_dump() | ({"dequantize": True} if p.dequantize == "auto" else {})
-    return {key: value for key, value in other.model_dump().items() if before[key] != value}
+def _changes(asked: MemorySettings, other: MemorySettings) -> dict[str, Any]:
+    before = asdict(asked)
+    return {key: value for key, value in asdict(other).items() if before[key] != value}
 
 
-def _said(changes: dict[str, Any]) -> str:
-    return ", ".join(f"{key}: {str(value).lower()}" for key, value in changes.items())
+def _as_yaml(changes: dict[str, Any]) -> str:
+    """Changes by their keys in params.yaml, as `-S` takes them."""
+    keys = {key: f"advanced.{key}" if key in Advanced.model_fields else key for key in changes}
+    return ", ".join(f"{keys[key]}: {str(value).lower()}" for key, value in changes.items())
 
 
 def _gib(size: float) -> str:

@@ -1,4 +1,4 @@
-"""Short rows side by side in sequences of a fixed length, and the tensors that keep them from seeing each other."""
+"""Packing: several short rows in one sequence of a fixed length, with positions that isolate them from each other."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -15,40 +15,40 @@ from copywriter.prompt import Example
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """Row numbers grouped so that each group's lengths add up to at most `capacity`.
 
-    Best fit, longest row first: each row goes to the fullest group that still has room for it. Deterministic: equal
+    Best fit, longest row first: each row goes to the fullest group in which it fits. Deterministic: equal
     lengths keep their order. ValueError when a row alone exceeds the capacity.
     """
     groups: list[list[int]] = []
-    open_groups: list[list[int]] = [[] for _ in range(capacity + 1)]  # by the room that is left in them
-    rooms = 0  # bit r is set when a group with room r exists: finding the best fit is one operation on an integer
+    open_groups: list[list[int]] = [[] for _ in range(capacity + 1)]  # by the tokens that are still free
+    free = 0  # bit n is set when a group with n free tokens exists: the best fit is one operation on an integer
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
         length = lengths[row]
         if not 0 < length <= capacity:
             raise ValueError(f"row {row} has {length} tokens, outside 1 to {capacity}")
-        fitting = rooms >> length
+        fitting = free >> length
         if fitting:
-            room = length + (fitting & -fitting).bit_length() - 1
-            group = open_groups[room].pop()
-            if not open_groups[room]:
-                rooms &= ~(1 << room)
+            left = length + (fitting & -fitting).bit_length() - 1
+            group = open_groups[left].pop()
+            if not open_groups[left]:
+                free &= ~(1 << left)
         else:
-            room, group = capacity, len(groups)
+            left, group = capacity, len(groups)
             groups.append([])
         groups[group].append(row)
-        open_groups[room - length].append(group)
-        rooms |= 1 << (room - length)
+        open_groups[left - length].append(group)
+        free |= 1 << (left - length)
     return groups
 
 
 class Sequences:
     """Sequences of one or more examples, in memory as flat arrays.
 
-    Of every token: input_ids, labels, positions. Of every example, side by side as the tokens are: numbers, lengths and
-    prompts (both in tokens). Of every sequence: trained_tokens.
+    Per token: input_ids, labels, positions. Per example, in the order of the tokens: numbers, lengths and prompts (both
+    in tokens). Per sequence: trained_tokens.
     """
 
     def __init__(self, groups: Sequence[Sequence[Example]], numbers: Sequence[Sequence[int]] | None = None) -> None:
-        """One sequence for each group, its examples side by side; `numbers`: what they are called, in order without."""
+        """One sequence per group, its examples concatenated; `numbers`: their row numbers, by default 0, 1, 2, ..."""
         examples = [example for group in groups for example in group]
         rows = [len(group) for group in groups]
         self.numbers = np.array(range(len(examples)) if numbers is None else list(chain.from_iterable(numbers)))
@@ -82,21 +82,20 @@ class Sequences:
 class Collator:
     """Sequences -> a batch of tensors.
 
-    input_ids, position_ids (sequences, length); predicting (tokens): the flattened positions whose next token carries
-    loss, and targets (tokens): that next token, IGNORED where `predicting` is filled up.
+    input_ids, position_ids (sequences, length); predicting (tokens): the flattened positions whose next token has a
+    label, and targets (tokens): that next token, IGNORED where `predicting` is padded.
 
-    No attention mask is made: the model derives it from the positions, which restart at every row, so that a row
-    attends to itself alone. Padding continues the last row, which does not see what comes after it. It carries no loss
-    because of where it stands, never because of its id (it shares the id of the end token).
+    There is no attention mask: the model derives it from the positions, which restart at every row, so that a row
+    attends to itself alone. Padding continues the last row, which does not attend to later tokens. It is excluded from
+    the loss by its position, not by its id, which is that of the end token.
     """
 
     def __init__(self, pad_id: int, length: int | None = None, sequences: int = 1, tokens: int = 1) -> None:
         """Pads to `length` tokens, None to the longest sequence of the batch; both rounded up to a multiple of 16.
 
-        Batches get at least so many `sequences` (of padding alone) and `tokens` with loss (filled up), so that each has
-        the shapes of the others.
+        Batches are padded to at least so many `sequences` and `tokens` with a label, so that all have equal shapes.
 
-        Attention kernels read a mask in aligned rows: at 525 columns it is copied in every layer, at 528 it is not.
+        Attention kernels need a mask with aligned rows: with 525 columns every layer copies it, with 528 none does.
         """
         self._pad_id = pad_id
         self._length = length
@@ -115,7 +114,7 @@ class Collator:
             labels[row, :end] = one["labels"]
             positions[row, :end] = one["position_ids"]
             positions[row, end:] += int(one["position_ids"][-1]) + 1 - end
-        # A row's first token is its prompt's and carries no loss: what stands before a token with loss is of its row.
+        # A row's first token is of its prompt and has no label, so the token before a label is of the same row.
         predicting = np.flatnonzero(labels.ravel() != IGNORED) - 1
         batch = {
             "input_ids": input_ids,
@@ -126,18 +125,17 @@ class Collator:
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
-def room(tokens: NDArray[np.int64], size: int) -> int:
-    """Tokens with loss that a batch of `size` random sequences has room for; `tokens`: of each sequence.
+def label_capacity(tokens: NDArray[np.int64], size: int) -> int:
+    """Labelled tokens that a batch of `size` random sequences is padded to; `tokens`: those of each sequence.
 
-    Six standard deviations above the mean: once in a billion batches that is not enough, and then the batch keeps its
-    own shape and is not replayed. It must not depend on how many epochs are trained: a run that is extended would end
-    in other bits.
+    It is the mean plus six standard deviations. One batch in a billion has more; it keeps its own shape and is computed
+    without the CUDA graph. It must not depend on the number of epochs: an extended run would compute other bits.
     """
     return _in_64s(min(size * tokens.max(), size * tokens.mean() + 6 * np.sqrt(size) * tokens.std()))
 
 
-def needed(tokens: NDArray[np.int64], size: int) -> int:
-    """The most tokens with loss of any batch of `size` sequences in their own order."""
+def most_labels(tokens: NDArray[np.int64], size: int) -> int:
+    """The most labelled tokens of any batch of `size` consecutive sequences."""
     return _in_64s(max(tokens[at : at + size].sum() for at in range(0, len(tokens), size)))
 
 

@@ -1,4 +1,4 @@
-"""What every training row must hold, checked before GPU time is spent; and that rows of one batch stay apart."""
+"""Validation of training rows, before GPU time is spent; and a test that rows of one batch do not see each other."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -19,27 +19,27 @@ from copywriter.training.trainer import QloraTrainer
 
 Batch = dict[str, torch.Tensor]
 
-_CATALOGUE = "mend the row in the catalogue, or leave it out there"
-_BASE = "the tokenizer in models/base is another model's; run 'dvc repro -f fetch_model'"
+_CATALOGUE = "correct the row in the catalogue, or remove it there"
+_BASE = "the tokenizer in models/base belongs to another model; run 'dvc repro -f fetch_model'"
 _ROUNDING = 1e-5  # relative; a leak changes a loss by more than a hundred times that
 
 
 def check_lengths(examples: Sequence[Example], params: Params, file: Path) -> None:
-    """Raises UserError with the first row of `file` that exceeds a limit or holds nothing to train: before packing."""
+    """Raises UserError with the first row of `file` that exceeds a limit or has no trained token; before packing."""
     lengths = np.array([len(one.input_ids) for one in examples])
     prompts = np.array([one.prompt_length for one in examples])
-    ours = "that is a mistake in copywriter/prompt.py"
+    ours = "this is a bug in copywriter/prompt.py, please report it"
     rules = {
         f"is longer than max_length {params.max_length}: {ours}": lengths > params.max_length,
         f"has a prompt over max_prompt_length {params.max_prompt_length}: {ours}": prompts > params.max_prompt_length,
         f"has no trained token: {ours}": lengths <= prompts,
-        f"has a completion of no text: {_CATALOGUE}": lengths == prompts + 1,
+        f"has an empty completion: {_CATALOGUE}": lengths == prompts + 1,
     }
     _refuse(rules, np.arange(len(lengths)), file)
 
 
 def check(data: Sequences, end: int, vocabulary: int, file: Path) -> None:
-    """Raises UserError with the first row of `file` that breaks the contract as it will be trained, and how."""
+    """Raises UserError with the first row of `file` that would be trained wrongly, and why."""
     ends = data.lengths.cumsum()
     starts = ends - data.lengths
 
@@ -54,7 +54,9 @@ def check(data: Sequences, end: int, vocabulary: int, file: Path) -> None:
     trained = data.labels != IGNORED
     is_end = data.input_ids == end
     outside = (data.input_ids < 0) | (data.input_ids >= vocabulary)
-    ours, prompt = (f"that is a mistake in copywriter/{name}.py" for name in ("training/packing", "prompt"))
+    ours, prompt = (
+        f"this is a bug in copywriter/{name}.py, please report it" for name in ("training/packing", "prompt")
+    )
     rules = {
         f"has a token outside the model's vocabulary of {vocabulary:,}: {_BASE}": any_of(outside),
         f"does not end with the end token, which teaches not to stop: {prompt}": any_of(is_last & ~is_end),
@@ -70,7 +72,7 @@ def check(data: Sequences, end: int, vocabulary: int, file: Path) -> None:
 
 
 def _refuse(rules: dict[str, NDArray[np.bool_]], numbers: NDArray[np.int64], file: Path) -> None:
-    """`rules`: for each the rows that break it; of several rules that one row breaks the first is told."""
+    """`rules`: for each, which rows break it. The message names the first row and the first rule that it breaks."""
     found = [(int(numbers[broken].min()), rule) for rule, broken in rules.items() if broken.any()]
     if found:
         number, rule = min(found, key=lambda one: one[0])
@@ -80,9 +82,9 @@ def _refuse(rules: dict[str, NDArray[np.bool_]], numbers: NDArray[np.int64], fil
 
 
 def check_batches(training: QloraTrainer, examples: Sequence[Example], data: Sequences) -> None:
-    """Raises an error when padding carries loss or rows of a batch see each other; `data`: the validation's.
+    """Raises an error when padding has labels or rows of a batch see each other; `data`: the validation sequences.
 
-    On CUDA the probe has the shape of a validation batch: what is compiled and captured for it is used again.
+    On CUDA the tested batch has the shape of a validation batch, so that its compilation and graph are used again.
     """
     size = int(training.args.per_device_train_batch_size)
     check_padding(training.data_collator, data, size)
@@ -94,17 +96,17 @@ def check_batches(training: QloraTrainer, examples: Sequence[Example], data: Seq
 
 
 def check_padding(collate: Callable[[list[Any]], Any], data: Sequences, size: int) -> None:
-    """Raises ValueError when, of the emptiest `size` sequences, another token than those trained carries loss."""
+    """Raises ValueError when a batch of the `size` sequences with the fewest labels has other labels than theirs."""
     rows = [data[int(number)] for number in np.argsort(data.trained_tokens, kind="stable")[:size]]
     batch = collate(rows)
     found = batch["targets"][batch["targets"] != IGNORED]
     expected = np.concatenate([one["labels"][one["labels"] != IGNORED] for one in rows])
     if found.tolist() != expected.tolist():
-        raise ValueError("padding carries loss: copywriter.training.packing.Collator adds targets that no row has")
+        raise ValueError("padding has labels: copywriter.training.packing.Collator adds targets that no row has")
 
 
 def small_batch(examples: Sequence[Example]) -> Batch:
-    """A batch for check_isolation that takes a CPU no time: the ends of a few rows, side by side."""
+    """A small batch for check_isolation on a CPU: the ends of a few rows, packed."""
     short = [Example(row.input_ids[-16:], 4, row.cut) for row in examples[:6]]
     return Collator(0)(list(Sequences([short])))
 
@@ -112,8 +114,8 @@ def small_batch(examples: Sequence[Example]) -> Batch:
 def check_isolation(measure: Callable[[Batch], torch.Tensor], batch: Batch) -> None:
     """Raises UserError when the loss of a row depends on the tokens of another in the same batch.
 
-    Every other row gets other tokens, from the far side of the batch; the loss of those between must stay.
-    `measure`: summed loss of a collated batch, by the very kernels that training uses.
+    Every second row gets other tokens of the batch; the loss of the rows between them must not change. `measure`:
+    summed loss of a collated batch, computed by the kernels that training uses.
     """
     ids = batch["input_ids"]
     row = batch["position_ids"].flatten().eq(0).cumsum(0)
@@ -125,7 +127,7 @@ def check_isolation(measure: Callable[[Batch], torch.Tensor], batch: Batch) -> N
         raise UserError(
             f"the loss of the untrained model is {before}; set precision: fp32, or bf16 where the card has it"
         )
-    if not abs(after - before) <= _ROUNDING * before:  # also when it is no number
+    if not abs(after - before) <= _ROUNDING * before:  # also when it is NaN
         raise UserError(
             f"rows that share a sequence see each other: the loss of unchanged rows went from {before:.6g} to "
             f"{after:.6g} when their neighbours changed; set packing: false, and report it with the name of the model"

@@ -1,4 +1,4 @@
-"""What happens to a batch: loss and gradients of the adapter, on CUDA compiled and launched as one graph."""
+"""The training step: loss and gradients of a batch, on CUDA compiled and launched as one graph."""
 
 from typing import Any, cast
 
@@ -10,39 +10,23 @@ from transformers import PreTrainedModel
 from copywriter.errors import UserError
 from copywriter.modeling import attention, compilation, lora, loss
 from copywriter.modeling.cuda_graph import Batch, Replay
-from copywriter.params import Params
-
-_WORTH_COMPILING = 200  # optimizer steps an epoch; it takes about 20 s and saves about 30 ms a step
+from copywriter.training.run_plan import RunPlan
 
 
 class Step:
     """Gradients and losses of batches of copywriter.training.packing.Collator, for one adapter."""
 
-    def __init__(
-        self,
-        model: PeftModel,
-        params: Params,
-        dtype: torch.dtype,
-        accelerator: Accelerator,
-        device: torch.device,
-        steps: int,
-    ) -> None:
-        """`dtype`: what the model computes in; `steps`: in an epoch, which decides whether compiling is worth it."""
-        self._model = model.train()  # all of its modules: a loaded base is in evaluation mode
+    def __init__(self, model: PeftModel, plan: RunPlan, accelerator: Accelerator, device: torch.device) -> None:
+        """Compiles what `plan` says is compiled; a graph is captured at the first batch."""
+        self._model = model.train()  # a loaded base is in evaluation mode
         self._device = device
         self._scaler = getattr(accelerator, "scaler", None)
         self._accelerator = accelerator
-        self._adapter = lora.trainable(model, params.lora, dtype)
+        self._adapter = lora.trainable(model, plan.lora_forward == "grouped", plan.dtype)
         self.weights = self._adapter.weights
         base = cast(PreTrainedModel, model.get_base_model())
-        fixed_shapes = params.packing and device.type == "cuda"
-        # A checkpointed layer draws its dropout again, from a random state that a capture does not let it read.
-        draws_again = params.gradient_checkpointing and params.lora.dropout > 0
-        self._peft_only = lora.peft_only(params.lora)
-        self._captures = fixed_shapes and params.cuda_graph and self._scaler is None and not draws_again
-        self._captures = self._captures and not self._peft_only
-        self._slower_because = obstacle(params, device, steps)
-        self._compiled = self._slower_because is None
+        self._captures = plan.cuda_graph
+        self._compiled = plan.compiled
         self._windows = attention.windows(base)
         if self._compiled:
             attention.use(base)
@@ -51,14 +35,8 @@ class Step:
         self._training: Replay | None = None
         self._measuring: Replay | None = None
 
-    def __str__(self) -> str:
-        """How a step is computed, and why not faster."""
-        ways = ["compiled"] * self._compiled + ["one CUDA graph"] * self._captures
-        way = ", ".join(ways or ["eager"]) + (f" ({self._slower_because})" if self._slower_because else "")
-        return f"{way}, by PEFT's own forward pass, which is slower: lora.{self._peft_only}" if self._peft_only else way
-
     def gradients(self, batch: Batch, tokens: torch.Tensor | int | None) -> torch.Tensor:
-        """Adds the batch's gradients to those of `weights`; its summed loss over `tokens`, detached."""
+        """Adds the batch's gradients to those of `weights`; returns its summed loss over `tokens`, detached."""
         if not self._model.training:
             self._model.train()
         batch = self._placed(batch) | {"tokens": torch.as_tensor(tokens, device=self._device)}
@@ -71,7 +49,7 @@ class Step:
         return self._training(batch) if self._training.fits(batch) else self._gradients(batch)
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Summed negative log-likelihood of the batch's completion tokens, and how many they are: float64 (2)."""
+        """Summed negative log-likelihood of the batch's completion tokens, and their number: float64 (2)."""
         if self._model.training:
             self._model.eval()
         batch = self._placed(batch)
@@ -82,25 +60,25 @@ class Step:
         return self._measuring(batch) if self._measuring.fits(batch) else self._measure(batch)
 
     def exchange(self) -> None:
-        """Adds up the gradients of all processes."""
+        """Sums the gradients of all processes."""
         if self._accelerator.num_processes > 1:
             torch.distributed.all_reduce(cast(torch.Tensor, self.weights.grad))
 
     def clip(self, most: float) -> torch.Tensor:
-        """Scales the gradient down to the norm `most`; the norm that it had."""
+        """Scales the gradient down to the norm `most`; returns the norm before."""
         gradient = cast(torch.Tensor, self.weights.grad)
         norm = torch.linalg.vector_norm(gradient)
         if most != float("inf"):
             gradient.mul_((most / (norm + 1e-6)).clamp(max=1.0))
         return cast(torch.Tensor, norm)
 
-    def forget(self, set_to_none: bool = True) -> None:
-        """Zeroes the gradient, which keeps its place: a graph writes there."""
+    def zero_gradient(self, set_to_none: bool = True) -> None:
+        """Zeroes the gradient in place: a CUDA graph writes to its address."""
         cast(torch.Tensor, self.weights.grad).zero_()
 
     def _placed(self, batch: Batch) -> Batch:
         placed = {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
-        if self._compiled:  # all sequences one after the other, as one
+        if self._compiled:  # concatenates all sequences to one
             placed |= {name: placed[name].view(1, -1) for name in ("input_ids", "position_ids")}
         return placed
 
@@ -124,37 +102,18 @@ class Step:
         return cast(torch.Tensor, self._model(**inputs))
 
 
-def obstacle(params: Params, device: torch.device, steps: int) -> str | None:
-    """Why a step is not compiled. By steps of an epoch, not of the run: one that is extended must keep its bits."""
-    if impossible := compilation.obstacle(device):
-        return impossible
-    for reason, true in {
-        "compile is false": params.compile is False,
-        "packing is false": not params.packing,
-        "activations are checkpointed": params.gradient_checkpointing,
-        f"lora.{lora.peft_only(params.lora)} needs PEFT's own forward pass": bool(lora.peft_only(params.lora)),
-        f"lora.{lora.uneven(params.lora)} may make blocks differ, which share a compilation": bool(
-            lora.uneven(params.lora)
-        ),
-        f"{steps} steps an epoch would not earn it back": params.compile == "auto" and steps < _WORTH_COMPILING,
-    }.items():
-        if true:
-            return f"not compiled: {reason}"
-    return None
-
-
 def _compile(model: PreTrainedModel) -> None:
-    """Compiles each transformer block; a graph needs nothing around them."""
+    """Compiles each transformer block; the rest of the step gains nothing inside a graph."""
     torch._functorch.config.autograd_cache_allow_custom_autograd_functions = True
-    model.enable_input_require_grads()  # type: ignore[no-untyped-call] # or the first block is a compilation of its own
+    model.enable_input_require_grads()  # type: ignore[no-untyped-call] # without it the first block is compiled separately
     compilation.begin(model)
 
 
 def _write_nll_into_forward(model: PreTrainedModel, compiled: bool) -> None:
-    """Makes the model's forward pass the summed loss of a collated batch: it goes through PEFT's own forward."""
+    """Replaces the forward pass by the summed loss of a collated batch; PEFT's forward calls it."""
     if getattr(model.config.get_text_config(), "final_logit_softcapping", None):
         raise UserError(
-            f"{model.config.model_type} caps its logits, which the loss here does not; choose another model"
+            f"{model.config.model_type} caps its logits, which this loss does not support; choose another model"
         )
     backbone: Any = model.base_model
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]

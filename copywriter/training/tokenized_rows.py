@@ -1,4 +1,4 @@
-"""Tokenised rows, kept under runs/tokens by what made them: another learning rate does not tokenise anew."""
+"""A cache of tokenized rows under runs/tokens: a run with another learning rate does not tokenize again."""
 
 import importlib.metadata
 import os
@@ -12,12 +12,12 @@ from copywriter import files, paths, prompt, records
 from copywriter.params import Params
 from copywriter.prompt import Example, Prompter
 
-_KEPT = 6  # files, the last used: train and validation of three settings
+_CACHED = 6  # files, the last used: train and validation of three settings
 _LIBRARIES = ("tokenizers", "transformers")
 
 
 def examples(rows: Path, weights: Path, prompter: Prompter, params: Params) -> list[Example]:
-    """The training rows of a file of products, from runs/tokens where they are; `weights`: the prompter's tokenizer."""
+    """The training rows of a file of products, from the cache if possible; `weights`: folder of the tokenizer."""
     file = paths.RUNS / "tokens" / f"{key(rows, weights, params)}.npz"
     found = _read(file)
     if found is None:
@@ -25,13 +25,13 @@ def examples(rows: Path, weights: Path, prompter: Prompter, params: Params) -> l
         found = prompter.examples([row.title for row in products], [row.description for row in products])
         try:
             _write(file, found)
-        except OSError as error:  # only the next run loses by it
-            print(f"tokenised rows are not kept: {error}", file=sys.stderr)
+        except OSError as error:  # only the next run takes longer
+            print(f"tokenized rows are not cached: {error}", file=sys.stderr)
     return found
 
 
 def key(rows: Path, weights: Path, params: Params) -> str:
-    """A hash of all that decides the tokens: rows, tokenizer, questions, limits, the code and the libraries."""
+    """A hash of what determines the tokens: rows, tokenizer, questions, limits, the code and the libraries."""
     return files.digest(
         {
             "rows": files.sha256(rows),
@@ -49,7 +49,7 @@ def _read(file: Path) -> list[Example] | None:
         with np.load(file, allow_pickle=False) as arrays:  # checks a sum over each array
             ids, lengths, prompts, cuts = (arrays[name].tolist() for name in ("ids", "lengths", "prompts", "cuts"))
         os.utime(file)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or torn
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # missing or incomplete
         return None
     found, start = [], 0
     for length, prompt_length, cut in zip(lengths, prompts, cuts, strict=True):
@@ -67,5 +67,5 @@ def _write(file: Path, rows: list[Example]) -> None:
     }
     with files.new_file(file) as aside, aside.open("wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
-    for old in sorted(file.parent.glob("*.npz"), key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT:]:
+    for old in sorted(file.parent.glob("*.npz"), key=lambda one: one.stat().st_mtime, reverse=True)[_CACHED:]:
         old.unlink(missing_ok=True)

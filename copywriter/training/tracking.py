@@ -1,4 +1,4 @@
-"""What is seen of a run: TensorBoard, Weights & Biases, the curves as CSV, and how fast it went."""
+"""Tracking of a run: TensorBoard, Weights & Biases, histories as CSV, and its speed."""
 
 import csv
 import time
@@ -29,13 +29,13 @@ class Speed(TrainerCallback):
         self._first: tuple[int, float] | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Takes the time after the first step, which compiles and captures; the only one that is waited for."""
+        """Takes the time after the first step, which compiles and captures; the only one to synchronize with."""
         if self._first is None:
             self._first = (state.global_step, _now())
             self._setting_up, _ = stage.running()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Writes the file, unless there was but one step."""
+        """Writes the file, unless there was only one step."""
         if self._first is None or not state.is_world_process_zero or state.global_step == self._first[0]:
             return
         step, then = self._first
@@ -47,16 +47,16 @@ class Speed(TrainerCallback):
         files.write_json(paths.SPEED, self._of | measured)
 
 
-def outlook(data: Sequences, params: Params, model: str, device: str) -> str:
-    """What training will take: steps, tokens and, where the last run had this model and device, the time."""
-    real, room = int(data.lengths.sum()), len(data) * params.max_length
+def time_estimate(data: Sequences, params: Params, model: str, device: str) -> str:
+    """Steps, tokens and, where the last run had this model and device, the time that training will take."""
+    real, places = int(data.lengths.sum()), len(data) * params.max_length
     steps = -(-len(data) // params.batch_size)
     line = (
         f"{params.epochs} epochs of {steps:,} steps; an epoch has {real:,} tokens, {data.trained_tokens.sum():,} of "
-        f"them trained, in {len(data):,} sequences that are {real / room:.0%} full"
+        f"them trained, in {len(data):,} sequences that are {real / places:.0%} full"
     )
     minutes, rate = throughput.minutes(params.epochs * real, model, device), throughput.measured(model, device)
-    return line + f"; about {minutes:.1f} minutes, by the {rate:,.0f} tokens/s of the last run" if minutes else line
+    return line + f"; about {minutes:.1f} minutes at the {rate:,.0f} tokens/s of the last run" if minutes else line
 
 
 def _now() -> float:

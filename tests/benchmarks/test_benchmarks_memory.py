@@ -14,7 +14,10 @@ from copywriter.training.memory import GIB, OUTSIDE
 
 CPU = torch.device("cpu")
 FIGURES = shapes.figures("smollm2-135m", tiny=True)
-SMALL = {"batch_size": 2, "micro_batch_size": 2, "compile": False, "dequantize": True}
+SMALL = {"batch_size": 2, "micro_batch_size": 2, "advanced.compile": False, "advanced.dequantize": True}
+
+
+FREE = {"advanced.compile": False, "advanced.memory_fit": "auto", "advanced.dequantize": "auto"}
 
 
 class Meter(meter.Meter):
@@ -49,12 +52,12 @@ def test_the_grid_holds_every_setting_once_and_checkpoints_only_what_is_not_comp
     eager, compiled = list(memory.settings([1, 8], False)), list(memory.settings([1, 8], True))
     assert len({str(one) for one in eager}) == len(eager) == 5 * 2 * 2
     assert len({str(one) for one in compiled}) == len(compiled) == 5 * 2
-    assert not any(one["gradient_checkpointing"] for one in compiled)
+    assert not any(one["advanced.gradient_checkpointing"] for one in compiled)
     assert all(meter.parameters(one).micro_batch_size == one["batch_size"] for one in eager)
 
 
 @pytest.mark.usefixtures("room")
-@pytest.mark.parametrize("changes", [{}, {"dequantize": False, "gradient_checkpointing": True}])
+@pytest.mark.parametrize("changes", [{}, {"advanced.dequantize": False, "advanced.gradient_checkpointing": True}])
 def test_a_setting_is_trained_as_the_stage_does_and_stands_beside_what_was_expected(changes: dict[str, Any]) -> None:
     found = measured(SMALL | changes)
     seen = Seen(**found["seen"])
@@ -84,21 +87,22 @@ def test_memory_that_runs_out_is_a_row_of_the_table(monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("room")
 def test_what_fit_chooses_is_trained_where_so_much_is_free_and_what_cannot_fit_is_no_failure() -> None:
     by = Meter()
-    said, good = memory.fits(2.0, measured({"compile": False, "fit": "auto", "dequantize": "auto"}, 2.0, by))
+    said, good = memory.fits(2.0, measured(FREE, 2.0, by))
     assert good
     assert "trained, 3.00 GiB seen" in said
     assert by.left == [2.0]
-    said, good = memory.fits(0.1, measured({"compile": False, "fit": "auto", "dequantize": "auto"}, 0.1, by))
+    said, good = memory.fits(0.1, measured(FREE, 0.1, by))
     assert good
     assert "refused: training needs about" in said
 
 
 def test_a_1b_model_in_4_bits_with_checkpointing_may_take_6_gib() -> None:
-    given = {"batch_size": 8, "micro_batch_size": 8, "dequantize": False, "gradient_checkpointing": True}
+    given = {"batch_size": 8, "micro_batch_size": 8, "advanced.dequantize": False}
+    given |= {"advanced.gradient_checkpointing": True}
     p, expected = meter.parameters(given), {"weights": 9 * GIB}
     assert memory.most("llama-3.2-1b", p, expected) == 6 * GIB
     assert memory.most("smollm2-135m", p, expected) == 9 * GIB
-    assert memory.most("llama-3.2-1b", meter.parameters(given | {"dequantize": True}), expected) == 9 * GIB
+    assert memory.most("llama-3.2-1b", meter.parameters(given | {"advanced.dequantize": True}), expected) == 9 * GIB
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device would be measured")

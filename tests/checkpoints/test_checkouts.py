@@ -1,4 +1,4 @@
-"""State outlives the checkout that made it: two clones agree in every hash, a lost one goes on, a queue extends."""
+"""State outlives its checkout: two clones agree in every hash, a lost one resumes, a queued experiment extends."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def second(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Checkou
     command = [sys.executable, "-m", "dvc", "repro", "train_qlora"]
     done = subprocess.run(command, cwd=made.folder, env=made.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "goes on from" in done.stderr
+    assert "resumes from" in done.stderr
     return made
 
 
@@ -75,7 +75,7 @@ def test_a_queued_experiment_extends_three_epochs_to_five(first: Checkout, secon
     (state,) = Path(first.environment["COPYWRITER_RUNS"]).glob("train/*")
     first.dvc("exp", "run", "--queue", "-n", "five", "-S", "epochs=5", "train_qlora")
     first.dvc("exp", "run", "--run-all")
-    assert "goes on from" in first.dvc("queue", "logs", "five")
+    assert "resumes from" in first.dvc("queue", "logs", "five")
     assert [state] == list(state.parent.iterdir())
     shutil.rmtree(second.environment["COPYWRITER_RUNS"])
     second.dvc("exp", "run", "-S", "epochs=5", "train_qlora")

@@ -1,4 +1,4 @@
-"""Checkpoints and the lock: torn ones are never taken, a full disk is told, two processes never write."""
+"""Checkpoints and the lock: incomplete ones are never used, disk errors are explained, one process writes."""
 
 import errno
 import json
@@ -20,8 +20,8 @@ from copywriter.errors import UserError
 from tests.checkpoints.test_schedule import GIVEN
 from tests.conftest import ROOT
 
-THREE = Schedule(params.Schedule(**GIVEN), 10, 30)  # shared up to 25, kept at 5, 15, 25
-FIVE = Schedule(params.Schedule(**GIVEN), 10, 50)
+THREE = Schedule(params.Schedule(**GIVEN), 10, 30, "1-sqrt")  # shared up to 25, kept at 5, 15, 25
+FIVE = Schedule(params.Schedule(**GIVEN), 10, 50, "1-sqrt")
 FILES = {"state.safetensors": b"weights and moments", "progress.json": b"{}"}
 
 
@@ -29,7 +29,7 @@ def names(folder: Path) -> set[str]:
     return {one.name for one in folder.iterdir()}
 
 
-def test_the_last_two_are_kept_and_one_for_each_epoch_that_a_run_could_end_with(tmp_path: Path) -> None:
+def test_the_last_two_checkpoints_and_one_an_epoch_are_kept(tmp_path: Path) -> None:
     for step in (4, 5, 8, 12, 15, 16, 20, 24, 25):
         checkpoint_files.write(tmp_path, step, THREE, FILES)
     kept = {"checkpoint-5", "checkpoint-15", "checkpoint-25"}
@@ -40,7 +40,7 @@ def test_the_last_two_are_kept_and_one_for_each_epoch_that_a_run_could_end_with(
     assert names(tmp_path) == kept | {"checkpoint-20", "checkpoint-24"} | ending
     assert checkpoint_files.newest(tmp_path, THREE) == tmp_path / "checkpoint-30-of-30"
     assert checkpoint_files.newest(tmp_path, FIVE) == tmp_path / "checkpoint-25"
-    two = Schedule(params.Schedule(**GIVEN), 10, 20)
+    two = Schedule(params.Schedule(**GIVEN), 10, 20, "1-sqrt")
     assert checkpoint_files.newest(tmp_path, two) == tmp_path / "checkpoint-15"
 
 
@@ -61,11 +61,11 @@ def test_a_damaged_checkpoint_is_never_taken(tmp_path: Path, how: str, capsys: p
     else:
         manifest.write_bytes(manifest.read_bytes()[:20])
     assert checkpoint_files.newest(tmp_path, THREE) == good
-    assert "checkpoint-8 is left out and removed" in capsys.readouterr().err
+    assert "checkpoint-8 is damaged and removed" in capsys.readouterr().err
     assert names(tmp_path) == {"checkpoint-4"}
 
 
-def test_a_checkpoint_that_stands_is_not_written_again(tmp_path: Path) -> None:
+def test_an_existing_checkpoint_is_not_written_again(tmp_path: Path) -> None:
     path = checkpoint_files.write(tmp_path, 4, THREE, FILES)
     before = path.stat().st_ino
     assert checkpoint_files.write(tmp_path, 4, THREE, FILES).stat().st_ino == before
@@ -76,27 +76,27 @@ def test_a_full_disk_keeps_what_was_whole_and_names_the_cure(tmp_path: Path) -> 
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
-from tests.checkpoints.test_checkpoint_files import FILES, THREE, state
+from tests.checkpoints.test_checkpoint_files import FILES, THREE, UserError, checkpoint_files
 folder = Path({str(tmp_path)!r})
-state.write(folder, 4, THREE, FILES)
+checkpoint_files.write(folder, 4, THREE, FILES)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    state.write(folder, 8, THREE, FILES | {{"state.safetensors": bytes(2000)}})
-except state.UserError as error:
+    checkpoint_files.write(folder, 8, THREE, FILES | {{"state.safetensors": bytes(2000)}})
+except UserError as error:
     sys.exit(str(error))
 """
     assert resource.RLIMIT_FSIZE is not None
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"{tmp_path} cannot be written (File too large); free some room" in done.stderr
+    assert f"{tmp_path} cannot be written (File too large); free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert names(tmp_path) == {"checkpoint-4"}
 
 
 @pytest.mark.parametrize(
-    ("number", "cure"), [(errno.ENOSPC, "free some room"), (errno.EROFS, "make it writable"), (errno.EIO, None)]
+    ("number", "cure"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make it writable"), (errno.EIO, None)]
 )
-def test_what_the_disk_says_is_told_with_its_cure(tmp_path: Path, number: int, cure: str | None) -> None:
+def test_a_disk_error_is_explained_with_its_cure(tmp_path: Path, number: int, cure: str | None) -> None:
     with pytest.raises(UserError if cure else OSError, match=cure), checkpoint_files.explained(tmp_path):
         raise OSError(number, os.strerror(number))
 
@@ -119,7 +119,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_runs_never_write_the_same_state(tmp_path: Path) -> None:
     with (
         one_writer(tmp_path),
-        pytest.raises(UserError, match=f"process {os.getpid()} still trains this experiment; wait for it, or stop it"),
+        pytest.raises(UserError, match=f"process {os.getpid()} is still training this experiment; wait for it, or"),
         one_writer(tmp_path),
     ):
         pass
@@ -135,7 +135,7 @@ def test_a_lock_that_was_never_filled_is_taken_over(tmp_path: Path, left: str) -
     assert not names(tmp_path)
 
 
-def test_a_lock_whose_process_is_gone_is_taken_over_also_when_its_number_is_used_again(tmp_path: Path) -> None:
+def test_a_lock_of_an_ended_process_is_taken_even_if_its_pid_lives(tmp_path: Path) -> None:
     for change in ({"pid": 999_999_999}, {"started": "1"}):
         left_lock(tmp_path, **change)
         with one_writer(tmp_path) as held:
@@ -143,7 +143,7 @@ def test_a_lock_whose_process_is_gone_is_taken_over_also_when_its_number_is_used
 
 
 @pytest.mark.parametrize("place", ["host", "boot", "space"])
-def test_a_silent_lock_of_another_machine_is_taken_over(
+def test_a_silent_lock_of_another_host_is_taken_over(
     tmp_path: Path, quick: None, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = left_lock(tmp_path, **{place: "elsewhere"})
@@ -154,19 +154,19 @@ def test_a_silent_lock_of_another_machine_is_taken_over(
     os.utime(left_lock(tmp_path, **{place: "elsewhere"}), (0, 0))
     with one_writer(tmp_path) as held:
         held.check()
-    assert "is gone; its state is taken over" in capsys.readouterr().err
+    assert "has ended; this one takes over its state" in capsys.readouterr().err
     assert not file.exists()
 
 
 @pytest.mark.parametrize("behind", [0, 3600, -3600])
-def test_a_lock_of_another_machine_that_beats_is_respected_whatever_its_clock(
+def test_a_heartbeat_of_another_host_counts_whatever_its_clock(
     tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, behind: float
 ) -> None:
     with one_writer(tmp_path) as held:
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + behind)
         monkeypatch.setattr(socket, "gethostname", lambda: "here")
-        with pytest.raises(UserError, match=f"process {os.getpid()} on .* still trains"):
+        with pytest.raises(UserError, match=f"process {os.getpid()} on .* is still training"):
             lock.Writer(tmp_path)
         held.check()
 
@@ -175,7 +175,7 @@ def test_a_holder_that_slept_while_it_was_taken_over_writes_no_more(tmp_path: Pa
     sleeper = lock.Writer(tmp_path)
     (tmp_path / "writer.json").unlink()
     with one_writer(tmp_path) as other:
-        with pytest.raises(UserError, match=r"another process took .* over"):
+        with pytest.raises(UserError, match=r"another process took over"):
             sleeper.check()
         sleeper.release()
         other.check()  # what it gives back is not the other's

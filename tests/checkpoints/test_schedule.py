@@ -1,10 +1,17 @@
-"""The learning rate of each step: what runs of different lengths share, and where the decay lies."""
+"""The learning rate of each step: the steps that runs of different lengths share, the decay, transformers' rates."""
 
 from typing import Any
 
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from transformers import (
+    get_constant_schedule_with_warmup,
+    get_cosine_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+    get_wsd_schedule,
+)
 
 from copywriter import params
 from copywriter.checkpoints.schedule import Schedule
@@ -13,14 +20,11 @@ GIVEN: dict[str, Any] = {
     "shape": "wsd",
     "warmup_steps": 5,
     "decay": 0.5,
-    "decay_shape": "1-sqrt",
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
 }
 
 
-def of(epoch_steps: int, epochs: int, **changes: Any) -> Schedule:
-    return Schedule(params.Schedule(**{**GIVEN, **changes}), epoch_steps, epochs * epoch_steps)
+def of(epoch_steps: int, epochs: int, decay_shape: str = "1-sqrt", **changes: Any) -> Schedule:
+    return Schedule(params.Schedule(**{**GIVEN, **changes}), epoch_steps, epochs * epoch_steps, decay_shape)
 
 
 @given(
@@ -43,10 +47,35 @@ def test_runs_of_different_lengths_share_every_step_before_the_decay(
     assert kept == [of(steps, k, decay=decay, shape=shape).shared_steps for k in range(1, epochs + more + 1)]
 
 
-@given(steps=st.integers(2, 60), epochs=st.integers(1, 4), shape=st.sampled_from(["wsd", "cosine", "linear"]))
-def test_the_rate_rises_then_falls_and_never_reaches_nothing_before_the_end(
-    steps: int, epochs: int, shape: str
+@given(
+    steps=st.integers(1, 60),
+    epochs=st.integers(1, 4),
+    warmup=st.integers(0, 30),
+    shape=st.sampled_from(["wsd", "cosine", "linear", "constant"]),
+    decay_shape=st.sampled_from(["1-sqrt", "linear"]),
+)
+def test_rates_are_those_of_transformers_one_step_later(
+    steps: int, epochs: int, warmup: int, shape: str, decay_shape: str
 ) -> None:
+    ours = of(steps, epochs, decay_shape, warmup_steps=warmup, shape=shape)
+    rising, falling, after = warmup + 1, ours.decay_steps + 1, ours.total + 1  # theirs start with a step at rate 0
+    stable = after - rising - falling
+    assume(shape != "wsd" or stable >= 0)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    linear: Any = get_linear_schedule_with_warmup
+    theirs: Any = {
+        "wsd": lambda: get_wsd_schedule(optimizer, rising, falling, num_stable_steps=stable, decay_type=decay_shape),
+        "cosine": lambda: get_cosine_schedule_with_warmup(optimizer, rising, after),
+        "linear": lambda: linear(optimizer, rising, after),
+        "constant": lambda: get_constant_schedule_with_warmup(optimizer, rising),
+    }[shape]()
+    for step in range(ours.total):
+        expected = theirs.lr_lambdas[0](step + 1)
+        assert ours.factor(step) == (pytest.approx(expected, abs=1e-15) if shape == "linear" else expected)
+
+
+@given(steps=st.integers(2, 60), epochs=st.integers(1, 4), shape=st.sampled_from(["wsd", "cosine", "linear"]))
+def test_the_rate_rises_then_falls_and_is_above_zero_until_the_end(steps: int, epochs: int, shape: str) -> None:
     schedule = of(steps, epochs, shape=shape)
     factors = [schedule.factor(step) for step in range(schedule.total)]
     assert all(0 < factor <= 1 for factor in factors)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from copywriter.checkpoints import checkpoint_files
 from copywriter.errors import UserError
 from copywriter.generation import inference
 from copywriter.modeling import loading, lora, lora_groups, lora_merge
-from copywriter.training import experiment, memory, packing
+from copywriter.training import experiment, memory, packing, run_plan
 from copywriter.training.step import Step
 from stages import train_qlora
 from tests.conftest import ROOT, changed
@@ -277,19 +278,19 @@ def test_an_untrained_adapter_is_the_base(room: Path, name: str) -> None:
         torch.testing.assert_close(tuned[key], value, rtol=2**-8 if name == "dora" else 0, atol=0)
 
 
-def test_the_step_says_that_dora_is_computed_by_peft(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_says_that_dora_is_computed_by_peft(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train_qlora.run(prepare(room, epochs=1, lora__use_dora=True))
-    assert "by PEFT's own forward pass, which is slower: lora.use_dora" in capsys.readouterr().err
-    plain = lora.with_adapter(base(room), changed(lora__use_rslora=True))
-    step = Step(plain, changed(lora__use_rslora=True), torch.float32, Accelerator(cpu=True), CPU, 10)
-    assert "PEFT" not in str(step)
+    assert "lora.use_dora is computed by PEFT's own forward pass, which is slower" in capsys.readouterr().err
+    plan = run_plan.as_asked(changed(lora__use_rslora=True), CPU, 10)
+    assert plan.lora_forward == "grouped"
+    assert "PEFT" not in " ".join(plan.describe())
 
 
 @pytest.mark.parametrize("name", ["dora", "alphas"])
 def test_options_train_in_16_bits(room: Path, name: str) -> None:
     p = changed(**SMALL, quantization="none", **options(name))
     model = lora.with_adapter(loading.load_base(room / "models/base", "none", torch.bfloat16, CPU), p)
-    step = Step(model, p, torch.bfloat16, Accelerator(cpu=True), CPU, 10)
+    step = Step(model, replace(run_plan.as_asked(p, CPU, 10), precision="bf16"), Accelerator(cpu=True), CPU)
     batch = packing.Collator(0)(list(packing.Sequences([[row] for row in examples(room / "models/base", p, 4)])))
     loss = step.gradients(batch, 100)
     gradient = step.weights.grad
@@ -310,8 +311,9 @@ def test_memory_counts_ranks_and_pefts_forward(room: Path) -> None:
 
     for p in (plain, ranks, dora):
         assert memory.sizes(config, p).adapter == trained(p)
+    settings = run_plan.as_asked(plain, CPU, 10).memory
     activations = [
-        memory.expected(memory.sizes(config, p), p, torch.bfloat16, compiled=False)["activations"]
+        memory.expected(memory.sizes(config, p), p, settings, torch.bfloat16, may_compile=False)["activations"]
         for p in (plain, dora)
     ]
     assert activations[1] > activations[0]

@@ -1,4 +1,4 @@
-"""What is said of lengths is what training meets: rows, tokens, steps, padding; and the picture shows the limits."""
+"""Token-length statistics agree with training: rows, tokens, steps, padding; and the plot shows the limits."""
 
 import csv
 import json
@@ -71,34 +71,34 @@ def test_without_packing_each_row_is_a_sequence() -> None:
     p = changed(max_length=100, max_prompt_length=40, batch_size=4, micro_batch_size=2, packing=False)
     work = analyze_lengths.epoch(np.full(9, 10), np.full(9, 15), p)
     assert (work["sequences"], work["optimizer_steps"]) == (9, 3)
-    assert work["padding"]["packed"] == 0.25  # told all the same: 9 rows of 25 tokens in 3 sequences
+    assert work["padding"]["packed"] == 0.25  # given all the same: 9 rows of 25 tokens in 3 sequences
 
 
 def test_an_epoch_is_the_one_that_training_meets(short: None) -> None:
     p = changed(max_length=140, max_prompt_length=65, batch_size=2, micro_batch_size=2)
     analyze_lengths.run(p)
-    told = json.loads(paths.LENGTHS.read_text())
+    written = json.loads(paths.LENGTHS.read_text())
     examples = Prompter(load_tokenizer(paths.BASE), p).examples([r.title for r in ROWS], [r.description for r in ROWS])
     sizes = [len(one.input_ids) for one in examples]
     cut = sum(one.cut for one in examples)
     assert 0 < cut < len(ROWS) / 2
-    assert told["rows"] == len(ROWS)
-    assert told["response"]["rows_over_limit"] == cut
-    assert sum(sizes) <= told["epoch"]["tokens"] <= sum(sizes) + 10 * cut  # a cut ends at a word
-    assert told["epoch"]["optimizer_steps"] == math.ceil(len(packing.pack(sizes, 140)) / 2)
+    assert written["rows"] == len(ROWS)
+    assert written["response"]["rows_over_limit"] == cut
+    assert sum(sizes) <= written["epoch"]["tokens"] <= sum(sizes) + 10 * cut  # a cut ends at a word
+    assert written["epoch"]["optimizer_steps"] == math.ceil(len(packing.pack(sizes, 140)) / 2)
 
 
-def test_the_expected_time_is_told_and_never_written(
+def test_the_time_estimate_is_printed_and_never_written(
     short: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("copywriter.paths.SPEED", tmp_path / "speed.json")
     p, written = changed(), []
-    for per_second, expected in ((None, "as long as one training here will tell"), (100.0, "at 100 a second")):
+    for per_second, expected in ((None, "the time is known after the first training here"), (100.0, "at 100 tokens/s")):
         assert expected in analyze_lengths.run(p, per_second)
         written.append((paths.LENGTHS.read_bytes(), paths.LENGTH_HISTOGRAM.read_bytes()))
     (tmp_path / "speed.json").write_text(json.dumps({"model": "tiny", "device": "a", "tokens_per_second": 50.0}))
-    assert "at 50 a second" in analyze_lengths.run(p)
-    assert "prompt limit 75: cuts" in capsys.readouterr().err
+    assert "at 50 tokens/s" in analyze_lengths.run(p)
+    assert "prompt limit 75: truncates" in capsys.readouterr().err
     assert written[0] == written[1] == (paths.LENGTHS.read_bytes(), paths.LENGTH_HISTOGRAM.read_bytes())
 
 
@@ -124,8 +124,8 @@ def test_a_speed_counts_for_its_own_model(
 @pytest.mark.parametrize(
     ("tokens", "time"), [(180_000, "3.0 minutes"), (5_400_000, "90.0 minutes"), (10_800_000, "3.0 hours")]
 )
-def test_a_time_is_told_in_its_unit(tokens: int, time: str) -> None:
-    assert throughput.expected(tokens, 1_000.0) == f"{tokens:,} tokens take about {time} at 1,000 a second"
+def test_a_time_estimate_has_the_fitting_unit(tokens: int, time: str) -> None:
+    assert throughput.expected(tokens, 1_000.0) == f"{tokens:,} tokens take about {time} at 1,000 tokens/s"
 
 
 def test_the_picture_shows_three_histograms_with_their_limits(short: None) -> None:

@@ -21,7 +21,7 @@ from copywriter.checkpoints import checkpoint_files, contents, fingerprint
 from copywriter.errors import UserError
 from copywriter.modeling import compilation, device, loading, lora
 from copywriter.prompt import Example, Prompter, load_tokenizer
-from copywriter.training import packing, trainer
+from copywriter.training import packing, run_plan, trainer
 from stages import train_qlora
 from tests.conftest import ROOT, changed
 from tests.support.tiny import products
@@ -30,8 +30,8 @@ SMALL: dict[str, Any] = {
     "max_length": 96,
     "max_prompt_length": 64,
     "epochs": 2,
-    "log_steps": 1,
-    "eval_steps": 3,
+    "advanced__log_steps": 1,
+    "advanced__eval_steps": 3,
     "save_steps": 2,
     "learning_rate": 0.01,
     "schedule__warmup_steps": 2,
@@ -60,7 +60,8 @@ def gradients(room: Path, p: params.Params, rows: list[list[Example]]) -> tuple[
     peft_model = adapted(room / "models/base", p)
     tokenizer = load_tokenizer(room / "models/base")
     data = packing.Sequences(rows)
-    training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
+    plan = run_plan.as_asked(p, CPU, len(data))
+    training = trainer.QloraTrainer(peft_model, tokenizer, p, plan, data, data, room / "state")
     peft_model.train()
     sequences = list(data)
     micro = [sequences[at : at + p.micro_batch_size] for at in range(0, len(rows), p.micro_batch_size)]
@@ -107,7 +108,7 @@ def test_loss_and_gradient_equal_the_plain_reference(room: Path, quantization: s
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit"])
-def test_dequantized_weights_are_the_values_that_quantized_layers_multiply_with(room: Path, quantization: str) -> None:
+def test_dequantized_weights_equal_those_that_quantized_layers_use(room: Path, quantization: str) -> None:
     quantized = loading.load_base(room / "models/base", quantization, torch.float32, CPU).eval()  # type: ignore[no-untyped-call]
     dense = loading.dequantized(loading.load_base(room / "models/base", quantization, torch.float32, CPU))
     ids = torch.arange(1, 40)[None]
@@ -118,11 +119,6 @@ def test_dequantized_weights_are_the_values_that_quantized_layers_multiply_with(
     else:  # LLM.int8 rounds its input too, which plain layers do not
         assert torch.cosine_similarity(one, other, dim=-1).min() > 0.99
     assert not any("bitsandbytes" in type(layer).__module__ for layer in dense.modules())
-
-
-def test_auto_keeps_weights_quantized_on_a_cpu(room: Path) -> None:
-    assert not loading.keeps_dense("auto", room / "models/base", CPU)
-    assert loading.keeps_dense(True, room / "models/base", CPU)
 
 
 def test_batch_8_equals_8_batches_of_1_weighted_by_tokens(room: Path) -> None:
@@ -136,11 +132,12 @@ def test_batch_8_equals_8_batches_of_1_weighted_by_tokens(room: Path) -> None:
     torch.testing.assert_close(gradient, other_gradient, rtol=1e-3, atol=1e-6)
 
 
-def test_checkpointing_computes_anew_what_it_did_not_keep_and_changes_nothing(room: Path) -> None:
+def test_gradient_checkpointing_does_not_change_loss_or_gradient(room: Path) -> None:
     p = changed(**SMALL, lora__dropout=0.0)
     rows = [[row] for row in examples(room / "models/base", p, 8)]
     loss, gradient = gradients(room, p, rows)
-    other_loss, other_gradient = gradients(room, changed(**SMALL, lora__dropout=0.0, gradient_checkpointing=True), rows)
+    recomputing = changed(**SMALL, lora__dropout=0.0, advanced__gradient_checkpointing=True)
+    other_loss, other_gradient = gradients(room, recomputing, rows)
     assert loss == other_loss
     torch.testing.assert_close(gradient, other_gradient, rtol=1e-5, atol=1e-8)
 
@@ -177,7 +174,7 @@ def test_a_run_writes_an_adapter_that_learned(room: Path) -> None:
     assert list((paths.RUNS / "train").glob("*/tensorboard/events*"))
 
 
-def test_a_run_says_what_it_takes_and_measures_it_for_the_next(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_measures_its_speed_for_the_next_time_estimate(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
     p = prepare(room)
     train_qlora.run(p)
     first = capsys.readouterr().err
@@ -189,7 +186,7 @@ def test_a_run_says_what_it_takes_and_measures_it_for_the_next(room: Path, capsy
     assert speed["tokens_per_second"] > 0
     assert speed["seconds_to_first_step"] > 0
     train_qlora.run(changed(**SMALL, seed=1))
-    assert f"by the {speed['tokens_per_second']:,} tokens/s of the last run" in capsys.readouterr().err
+    assert f"at the {speed['tokens_per_second']:,} tokens/s of the last run" in capsys.readouterr().err
     paths.SPEED.write_text('{"model": "tiny", "tok')
     train_qlora.run(changed(**SMALL, seed=2))
     assert "minutes" not in capsys.readouterr().err
@@ -214,7 +211,8 @@ def test_eval_loss_weighs_tokens_not_batches(room: Path) -> None:
     peft_model = adapted(room / "models/base", p)
     data = packing.Sequences([[row] for row in rows])
     tokenizer = load_tokenizer(room / "models/base")
-    training = trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", torch.float32)
+    plan = run_plan.as_asked(p, CPU, len(data))
+    training = trainer.QloraTrainer(peft_model, tokenizer, p, plan, data, data, room / "state")
     assert training.evaluate()["eval_loss"] == pytest.approx(reference(room, p, rows)[0], rel=1e-5)
 
 
@@ -225,7 +223,7 @@ def environment(room: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COPYWRITER_RUNS": str(room / "runs")}
 
 
-def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(room: Path) -> None:
+def test_a_killed_run_resumes_and_equals_an_uninterrupted_one(room: Path) -> None:
     p = prepare(room, lora__dropout=0.1)
     train_qlora.run(p)
     expected = outcome()
@@ -247,20 +245,25 @@ def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(room: Path) -> Non
     )
 
 
+def mark_of(p: params.Params, base: dict[str, str], processes: int = 1) -> str:
+    """The fingerprint of a run on a CPU."""
+    return fingerprint.fingerprint(p, run_plan.as_asked(p, CPU, 1, processes).content(), base)
+
+
 def test_a_changed_parameter_never_continues_an_old_state(room: Path) -> None:
     p = prepare(room)
     base = loading.base_identity(paths.BASE)
-    mark = fingerprint.fingerprint(p, base)
+    mark = mark_of(p, base)
     for change in (
         {"lora__r": 8},
         {"seed": 1},
         {"quantization": "none"},
         {"prompt__template": "{question}{title}"},
     ):
-        assert fingerprint.fingerprint(changed(**{**SMALL, **change}), base) != mark
-    assert fingerprint.fingerprint(changed(**SMALL, tracking=[], decoding__batch_size=1), base) == mark
+        assert mark_of(changed(**{**SMALL, **change}), base) != mark
+    assert mark_of(changed(**SMALL, tracking=[], decoding__batch_size=1), base) == mark
     records.write_products(paths.TRAIN, products(41))
-    assert fingerprint.fingerprint(p, base) != mark
+    assert mark_of(p, base) != mark
 
 
 def test_offline_wandb_receives_the_curves(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +295,7 @@ def test_precision_that_the_processor_lacks_is_refused() -> None:
             device.dtype(precision, CPU)
 
 
-def test_the_adapter_is_shipped_in_16_bits_and_the_training_state_stays_in_32(room: Path) -> None:
+def test_the_adapter_is_saved_in_16_bits_and_checkpoints_in_32(room: Path) -> None:
     train_qlora.run(prepare(room, epochs=1, save_steps=1))
     shipped = load_file(paths.ADAPTER / loading.WEIGHTS)
     assert {tensor.dtype for tensor in shipped.values()} == {torch.bfloat16}

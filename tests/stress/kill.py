@@ -34,8 +34,8 @@ SMALL: dict[str, Any] = {
     "max_length": 160,
     "max_prompt_length": 64,
     "epochs": 2,
-    "log_steps": 3,  # out of step with each other, so that a checkpoint falls between two lines of the history
-    "eval_steps": 5,
+    "advanced.log_steps": 3,  # out of step with each other, so that a checkpoint falls between two lines of the history
+    "advanced.eval_steps": 5,
     "save_steps": 4,
     "learning_rate": 0.01,
     "lora.dropout": 0.1,
@@ -150,7 +150,7 @@ def strike_dvc(room: Path, log: Path, point: Point) -> str:
         code, said = _dvc(room, log, "repro")
         if not code:
             return ""
-        if "still trains this experiment" not in said:
+        if "still training this experiment" not in said:
             return f"ended with {code} when typed again"
         if point[1] % 2:
             pid = int(said.partition("process ")[2].split()[0])

@@ -37,7 +37,7 @@ def main() -> None:
     given = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in options.set)}
     rates, equal = {}, {}
     for deterministic in (True, False):
-        changes = given | {"deterministic": deterministic}
+        changes = given | {"advanced.deterministic": deterministic}
         threads = [options.threads[n % len(options.threads)] for n in range(options.times)]
         found = [run(changes, options.steps, threads=one) for one in threads]
         for one in found:
@@ -51,7 +51,8 @@ def main() -> None:
         print(f"deterministic {deterministic}: {'equal' if equal[deterministic] else 'DIFFERENT'} bits", flush=True)
     print(f"deterministic costs {1 - rates[True] / rates[False]:.1%} of the tokens/s (best of {options.times})")
     if options.strict:
-        said = run(given | {"deterministic": True, "compile": False, "cuda_graph": False}, 3, strict=True)["said"]
+        plain = {"advanced.deterministic": True, "advanced.compile": False, "advanced.cuda_graph": False}
+        said = run(given | plain, 3, strict=True)["said"]
         print("\n".join(["torch knows of no fixed order in:", *said] if said else ["torch warns of nothing"]))
     if not equal[True]:
         sys.exit("tests.stress.twice: two deterministic runs differ")

@@ -114,7 +114,7 @@ RECEIPT: dict[str, Any] = {
     "cut_rows": 123,
     "tokens_per_epoch": 1234567,
     "steps": 1125,
-    "processes": 1,
+    "plan": {"processes": 1},
     "losses": {"10": 3.8321, "1125": 3.1342},
     "validation_losses": {"500": 3.5, "1125": 3.25},
     "asked": {"title": "Mug", "prompt": "<user>Describe.\nTitle: Mug<end>\n"},

@@ -79,7 +79,7 @@ def train(changes: Mapping[str, Any], until: int | None, strict: bool = False) -
         "weights": hashlib.sha256(weights).hexdigest(),
         "tokens_per_second": tokens / (end - begin),
         "steps": training.state.global_step,
-        "way": str(training.step),
+        "way": of.plan.describe()[0],
         "said": said,
     }
 

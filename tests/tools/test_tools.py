@@ -40,7 +40,7 @@ def test_what_dvc_would_run_is_stale() -> None:
         lock.stale("")
 
 
-def test_the_outlook_grows_with_the_work() -> None:
+def test_the_time_estimate_grows_with_the_work() -> None:
     hours = time_estimate.cpu_hours(changed())
     assert 10 < hours < 200
     assert time_estimate.cpu_hours(changed(epochs=6)) > hours
@@ -53,11 +53,11 @@ def test_the_outlook_grows_with_the_work() -> None:
     [
         ({"rows": 10, "epoch": {"tokens": 2_000}}, 80 * 200),
         ({"rows": 10, "epoch": {"tokens": 9_000}}, 80 * 525),  # measured with a larger max_length
-        ({"rows": 10}, 80 * time_estimate.TOKENS_A_ROW),
-        (None, 80 * time_estimate.TOKENS_A_ROW),
+        ({"rows": 10}, 80 * time_estimate.TOKENS_PER_ROW),
+        (None, 80 * time_estimate.TOKENS_PER_ROW),
     ],
 )
-def test_the_outlook_takes_rows_as_long_as_those_measured_last(
+def test_the_time_estimate_uses_the_mean_length_measured_last(
     measured: dict[str, Any] | None, tokens: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("copywriter.paths.LENGTHS", tmp_path / "lengths.json")

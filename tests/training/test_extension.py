@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from copywriter import files, paths
-from copywriter.checkpoints import fingerprint
 from copywriter.modeling import loading
 from copywriter.training.trainer import QloraTrainer
 from stages import train_qlora
-from tests.stages.test_train_qlora import outcome, prepare
+from tests.stages.test_train_qlora import mark_of, outcome, prepare
 
-ODD = {"log_steps": 3, "save_steps": 4, "eval_steps": 5, "lora__dropout": 0.1, "micro_batch_size": 4}  # out of step
+# Out of step with each other and with the epochs.
+ODD = {"save_steps": 4, "advanced__log_steps": 3, "advanced__eval_steps": 5, "lora__dropout": 0.1}
+ODD |= {"micro_batch_size": 4}
 
 
 @pytest.fixture
@@ -98,8 +99,8 @@ def test_a_schedule_that_depends_on_the_total_begins_anew(room: Path, steps: lis
 
 
 def test_histories_hold_no_row_of_another_runs_decay_and_no_clock(room: Path) -> None:
-    train(room, epochs=2, log_steps=1)
-    train(room, epochs=4, log_steps=1)
+    train(room, epochs=2, advanced__log_steps=1)
+    train(room, epochs=4, advanced__log_steps=1)
     rows = list(csv.DictReader(paths.TRAIN_HISTORY.open()))
     assert [int(row["step"]) for row in rows] == list(range(1, len(rows) + 1))
     rates = [float(row["learning_rate"]) for row in rows]
@@ -111,9 +112,9 @@ def test_histories_hold_no_row_of_another_runs_decay_and_no_clock(room: Path) ->
 def test_epochs_are_part_of_the_name_only_where_they_change_the_steps(room: Path) -> None:
     base = loading.base_identity(paths.BASE) if prepare(room) else {}
     for shape, same in (("wsd", True), ("constant", True), ("cosine", False), ("linear", False)):
-        marks = {fingerprint.fingerprint(prepare(room, epochs=n, schedule__shape=shape), base) for n in (1, 2)}
+        marks = {mark_of(prepare(room, epochs=n, schedule__shape=shape), base) for n in (1, 2)}
         assert (len(marks) == 1) == same
-    assert len({fingerprint.fingerprint(prepare(room, schedule__decay=one), base) for one in (0.2, 0.5)}) == 2
+    assert len({mark_of(prepare(room, schedule__decay=one), base) for one in (0.2, 0.5)}) == 2
 
 
 def test_data_loaders_in_processes_of_their_own_change_nothing(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:

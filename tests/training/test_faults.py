@@ -1,4 +1,4 @@
-"""What may happen to a run besides its end: signals, a full or read-only disk, no memory, a loss that is no number."""
+"""Faults of a run: signals, a full or read-only disk, no memory, a NaN loss."""
 
 import json
 import os
@@ -37,26 +37,25 @@ def again(room: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("event", "number", "how", "told"),
+    ("event", "number", "how", "message"),
     [
-        ("gradient", 5, "terminate", "stopped by SIGTERM; run it again to go on; the state after step 2 is saved"),
-        ("step", 8, "interrupt", "stopped by SIGINT; run it again to go on; the state after step 3 is saved"),
-        ("evaluation", 6, "terminate", "stopped by SIGTERM; run it again to go on; the state after step 3 is saved"),
-        ("file", 2, "interrupt", "stopped by SIGINT; run it again to go on; the state after step 2 is saved"),
-        ("base loaded", 1, "terminate", "stopped by SIGTERM; run it again to go on"),
+        ("gradient", 5, "terminate", "stopped by SIGTERM; run it again to resume; the state after step 2 is saved"),
+        ("step", 8, "interrupt", "stopped by SIGINT; run it again to resume; the state after step 3 is saved"),
+        ("evaluation", 6, "terminate", "stopped by SIGTERM; run it again to resume; the state after step 3 is saved"),
+        ("file", 2, "interrupt", "stopped by SIGINT; run it again to resume; the state after step 2 is saved"),
+        ("base loaded", 1, "terminate", "stopped by SIGTERM; run it again to resume"),
         ("step", 7, "out of memory", "the GPU's memory ran out: other programs use it"),
     ],
 )
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
-    room: Path, event: str, number: int, how: str, told: str
-) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits(room: Path, event: str, number: int, how: str, message: str) -> None:
     # Two micro-batches a step; logged every third step, so that a stop falls between two lines of the history.
-    train_qlora.run(prepare(room, lora__dropout=0.1, micro_batch_size=4, log_steps=3, save_steps=50, eval_steps=3))
+    often = {"advanced__log_steps": 3, "advanced__eval_steps": 3}
+    train_qlora.run(prepare(room, lora__dropout=0.1, micro_batch_size=4, save_steps=50, **often))
     expected = outcome()
     (room / "runs").rename(room / "before")
     done = struck(room, event, number, how)
     assert done.returncode == 1
-    assert f"train_qlora: {told}" in done.stderr
+    assert f"train_qlora: {message}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((room / "runs").glob("train/*/writer.json"))
     done = again(room)
@@ -90,16 +89,16 @@ def test_a_signal_saves_from_the_middle_of_a_long_step_within_10_s(room: Path) -
     while "slow" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=10)[1]  # what a cluster gives
+    stderr = process.communicate(timeout=10)[1]  # what a cluster gives
     assert process.returncode == 1
-    assert "the state after step 2 is saved" in told
+    assert "the state after step 2 is saved" in stderr
 
 
 def test_signals_wait_where_the_state_is_between_two_steps() -> None:
     with Interrupts() as interrupts:
-        with interrupts.held():
+        with interrupts.postponed():
             os.kill(os.getpid(), signal.SIGTERM)
-            with pytest.raises(Interrupted, match="stopped by SIGTERM"), interrupts.held(False):
+            with pytest.raises(Interrupted, match="stopped by SIGTERM"), interrupts.postponed(False):
                 pass
             with pytest.raises(Interrupted, match="stopped by SIGTERM"):
                 interrupts.check()
@@ -110,10 +109,10 @@ def test_signals_wait_where_the_state_is_between_two_steps() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_the_run_names_its_rows_and_keeps_the_last_good_state(
+def test_a_nan_loss_stops_the_run_and_names_rows_and_last_checkpoint(
     room: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    p = prepare(room, log_steps=4, save_steps=3, eval_steps=50, micro_batch_size=4, packing=False)
+    p = prepare(room, advanced__log_steps=4, save_steps=3, advanced__eval_steps=50, micro_batch_size=4, packing=False)
     gradients = Step.gradients
     seen: list[list[int]] = []
 
@@ -123,7 +122,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_its_rows_and_keeps_the_las
         return part * value if len(seen) == 9 else part  # in the first half of step 5
 
     monkeypatch.setattr(Step, "gradients", poisoned)
-    with pytest.raises(UserError, match="the loss is no longer a number from step 5 on; lower learning_rate") as raised:
+    with pytest.raises(UserError, match="the loss is NaN or infinite from step 5 on; lower learning_rate") as raised:
         train_qlora.run(p)
     assert "checkpoint-3" in str(raised.value)
     named = [int(n) for n in re.findall(r"\d+", str(raised.value).partition("its rows")[2].partition(" of data")[0])]
@@ -139,9 +138,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_its_rows_and_keeps_the_las
     assert whole == sorted(seen[8] + seen[9])
 
 
-def test_a_full_disk_during_a_checkpoint_is_told_and_the_run_goes_on_from_the_one_before(
-    room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_full_during_a_checkpoint_leaves_the_one_before(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     p = prepare(room, lora__dropout=0.1)
     train_qlora.run(p)
     expected = outcome()
@@ -156,7 +153,7 @@ def test_a_full_disk_during_a_checkpoint_is_told_and_the_run_goes_on_from_the_on
         write_file(file, content)
 
     monkeypatch.setattr(checkpoint_files, "write_file", full)
-    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); free some room"):
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); free some space"):
         train_qlora.run(p)
     (folder,) = (paths.RUNS / "train").iterdir()
     assert [one.step for one in checkpoint_files.checkpoints(folder)] == [2]
@@ -166,7 +163,7 @@ def test_a_full_disk_during_a_checkpoint_is_told_and_the_run_goes_on_from_the_on
     assert outcome() == expected
 
 
-def test_runs_that_cannot_be_written_to_are_told_before_any_training(room: Path) -> None:
+def test_a_runs_folder_that_is_not_writable_stops_before_training(room: Path) -> None:
     p = prepare(room)
     paths.RUNS.write_text("a file where a folder should be")  # also root may not write here
     with pytest.raises(UserError, match=rf"{paths.RUNS}.* or set COPYWRITER_RUNS to a folder that is"):

@@ -19,10 +19,10 @@ from copywriter.checkpoints import checkpoint_files, contents
 from copywriter.errors import UserError
 from copywriter.prompt import load_tokenizer
 from copywriter.report import results
-from copywriter.training import experiment, tracking
+from copywriter.training import experiment, run_plan, tracking
 from copywriter.training.trainer import QloraTrainer
 from tests.conftest import changed
-from tests.stages.test_train_qlora import SMALL, adapted, examples
+from tests.stages.test_train_qlora import CPU, SMALL, adapted, examples
 
 LARGEST = torch.finfo(torch.float16).max
 MUCH = 20  # a power of two by which some gradients of the first steps overflow
@@ -37,7 +37,8 @@ def scaled(room: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         p = changed(**{**SMALL, "epochs": 1, "save_steps": 1, "lora__dropout": 0.1, **changes})
         data = experiment.sequences(examples(paths.BASE, p, 60), p)
         tokenizer = load_tokenizer(paths.BASE)
-        training = QloraTrainer(adapted(paths.BASE, p), tokenizer, p, data, data, room / folder, torch.float32)
+        plan = run_plan.as_asked(p, CPU, len(data))
+        training = QloraTrainer(adapted(paths.BASE, p), tokenizer, p, plan, data, data, room / folder)
         if power is not None:
             scaler = torch.amp.GradScaler("cpu", init_scale=2.0**power)
             training.accelerator.scaler = training.step._scaler = scaler
@@ -73,7 +74,7 @@ def test_a_scaled_loss_trains_the_bits_of_an_unscaled_one(scaled: Any, micro_bat
     ]
 
 
-def test_a_step_whose_gradients_overflow_is_left_out_and_halves_the_scale(scaled: Any) -> None:
+def test_a_step_whose_gradients_overflow_is_skipped_at_half_the_scale(scaled: Any) -> None:
     training = scaled(MUCH)
     before = training.step.weights.detach().clone()
     training.replay(None, 1)
@@ -82,7 +83,7 @@ def test_a_step_whose_gradients_overflow_is_left_out_and_halves_the_scale(scaled
     assert not any(training.optimizer.state[training.step.weights][name].any() for name in ("step", "exp_avg"))
 
 
-def test_a_run_with_overflows_keeps_states_and_curves_and_goes_on_to_the_same_bits(scaled: Any, room: Path) -> None:
+def test_a_run_with_overflows_resumes_to_the_same_bits_and_histories(scaled: Any, room: Path) -> None:
     whole = scaled(MUCH, "whole", epochs=2)
     expected = trained(whole)
     assert torch.isfinite(expected).all()
@@ -108,8 +109,8 @@ def test_a_run_with_overflows_keeps_states_and_curves_and_goes_on_to_the_same_bi
 
 
 def test_gradients_that_overflow_at_any_scale_stop_the_run(scaled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    training = scaled(1, log_steps=2)
+    training = scaled(1, advanced__log_steps=2)
     monkeypatch.setattr("tests.training.test_fp16.LARGEST", 0.0)
-    with pytest.raises(UserError, match=r"overflow in fp16 however small the loss is scaled.*precision: fp32"):
+    with pytest.raises(UserError, match=r"overflow in fp16 at every loss scale.*precision: fp32"):
         training.fit()
     assert training.state.global_step == 2

@@ -16,7 +16,7 @@ from copywriter.generation import generate
 from copywriter.modeling import attention, device, loading, lora
 from copywriter.modeling.loss import nll
 from copywriter.prompt import load_tokenizer
-from copywriter.training import experiment, packing, row_validation, trainer
+from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
 from tests.stages.test_train_qlora import SMALL, examples
 
@@ -39,16 +39,15 @@ def built(folder: Path, room: Path, **changes: Any) -> trainer.QloraTrainer:
     """A trainer of a short run on the GPU, in bf16 if nothing else is asked for."""
     p = changed(**{**SMALL, "lora__dropout": 0.0, "precision": "bf16", **changes})
     cuda = device.choose()
-    dtype = device.dtype(p.precision, cuda)
-    base = loading.load_base(folder, p.quantization, dtype, cuda)
-    if loading.keeps_dense(p.dequantize, folder, cuda):
-        base = loading.dequantized(base)
-    peft_model = lora.with_adapter(base, p)
     rows = examples(folder, p, 48)
     groups = packing.pack([len(row.input_ids) for row in rows], p.max_length)
     data = packing.Sequences([[rows[n] for n in group] for group in groups])
-    tokenizer = load_tokenizer(folder)
-    return trainer.QloraTrainer(peft_model, tokenizer, p, data, data, room / "state", dtype)
+    plan = run_plan.as_asked(p, cuda, len(data))
+    base = loading.load_base(folder, p.quantization, plan.dtype, cuda)
+    if plan.dequantize:
+        base = loading.dequantized(base)
+    peft_model = lora.with_adapter(base, p)
+    return trainer.QloraTrainer(peft_model, load_tokenizer(folder), p, plan, data, data, room / "state")
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
@@ -58,10 +57,12 @@ def built(folder: Path, room: Path, **changes: Any) -> trainer.QloraTrainer:
 def test_a_captured_step_trains_as_an_eager_one(
     room: Path, quantization: str, dequantize: bool, micro_batch_size: int, compiled: bool
 ) -> None:
-    given = {"quantization": quantization, "micro_batch_size": micro_batch_size, "dequantize": dequantize}
+    given = {"quantization": quantization, "micro_batch_size": micro_batch_size, "advanced__dequantize": dequantize}
     base = room / "models/base"
-    losses, weights, captured = trained(base, room, cuda_graph=True, compile=compiled, **given)
-    expected, expected_weights, eager = trained(base, room, cuda_graph=False, compile=False, **given)
+    losses, weights, captured = trained(base, room, advanced__cuda_graph=True, advanced__compile=compiled, **given)
+    expected, expected_weights, eager = trained(
+        base, room, advanced__cuda_graph=False, advanced__compile=False, **given
+    )
     assert captured
     assert not eager
     assert losses == pytest.approx(expected, rel=2e-3)
@@ -72,10 +73,12 @@ def test_a_captured_step_trains_as_an_eager_one(
 @pytest.mark.parametrize("dequantize", [True, False])
 @pytest.mark.parametrize("compiled", [True, False])
 def test_fp16_trains_as_fp32_does(room: Path, quantization: str, dequantize: bool, compiled: bool) -> None:
-    given = {"quantization": quantization, "dequantize": dequantize}
+    given = {"quantization": quantization, "advanced__dequantize": dequantize}
     base = room / "models/base"
-    losses, weights, captured = trained(base, room, precision="fp16", compile=compiled, **given)
-    expected, expected_weights, _ = trained(base, room, precision="fp32", cuda_graph=False, compile=False, **given)
+    losses, weights, captured = trained(base, room, precision="fp16", advanced__compile=compiled, **given)
+    expected, expected_weights, _ = trained(
+        base, room, precision="fp32", advanced__cuda_graph=False, advanced__compile=False, **given
+    )
     assert not captured  # the scale of the loss is looked at in every step
     assert losses == pytest.approx(expected, rel=1e-2)
     assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.99
@@ -97,8 +100,8 @@ def test_fp16_leaves_out_steps_that_overflow_and_goes_on(room: Path) -> None:
 def test_a_model_with_sliding_windows_trains_compiled_as_eager(room: Path, window: int) -> None:
     gemma = sliding(room, window)
     given = {"learning_rate": 0.001}  # at ten times that this model's loss jumps, and roundings part
-    losses, weights, captured = trained(gemma, room, compile=True, **given)
-    expected, expected_weights, _ = trained(gemma, room, cuda_graph=False, compile=False, **given)
+    losses, weights, captured = trained(gemma, room, advanced__compile=True, **given)
+    expected, expected_weights, _ = trained(gemma, room, advanced__cuda_graph=False, advanced__compile=False, **given)
     assert captured
     assert losses == pytest.approx(expected, rel=5e-3)
     assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.99
@@ -180,12 +183,13 @@ def test_loss_equals_the_plain_one_on_the_gpu() -> None:
 def test_the_probe_looks_at_the_compiled_attention(room: Path, monkeypatch: pytest.MonkeyPatch, leaking: bool) -> None:
     if leaking:
         monkeypatch.setattr(attention, "_sees", lambda row, window: lambda batch, head, query, key: query >= key)
-    p = changed(**SMALL, precision="bf16", compile=True)
+    p = changed(**SMALL, precision="bf16", advanced__compile=True)
     cuda = device.choose()
     adapted = lora.with_adapter(loading.load_base(room / "models/base", p.quantization, torch.bfloat16, cuda), p)
     rows = examples(room / "models/base", p, 48)
     data = experiment.sequences(rows, p)
     tokenizer = load_tokenizer(room / "models/base")
-    training = trainer.QloraTrainer(adapted, tokenizer, p, data, data, room / "state", torch.bfloat16)
+    plan = run_plan.as_asked(p, cuda, len(data))
+    training = trainer.QloraTrainer(adapted, tokenizer, p, plan, data, data, room / "state")
     with pytest.raises(UserError, match="see each other") if leaking else nullcontext():
         row_validation.check_batches(training, rows, data)

@@ -1,4 +1,4 @@
-"""Several processes train as one does: the same rows in each step, the same result, one writer, one failure told."""
+"""Several processes train as one: the same rows in each step, the same result, one writer, one error message."""
 
 import csv
 import json
@@ -22,17 +22,17 @@ from copywriter.checkpoints import checkpoint_files, fingerprint
 from copywriter.checkpoints.lock import one_writer
 from copywriter.errors import UserError
 from copywriter.modeling import loading
-from copywriter.training import data_order, experiment, launch
+from copywriter.training import data_order, launch
 from stages import train_qlora
 from tests.conftest import room_in
-from tests.stages.test_train_qlora import STAGE, environment, outcome, prepare
+from tests.stages.test_train_qlora import STAGE, environment, mark_of, outcome, prepare
 
 WITNESS = "tests.support.instrumented_train"
 Parts = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))  # micro-batch, accumulation, processes
 
 
 @given(parts=Parts, sequences=st.integers(1, 60), seed=st.integers(0, 9), epoch=st.integers(0, 3))
-def test_each_step_sees_the_same_sequences_whatever_number_of_processes(
+def test_a_step_sees_the_same_sequences_in_any_number_of_processes(
     parts: tuple[int, int, int], sequences: int, seed: int, epoch: int
 ) -> None:
     micro, accumulated, processes = parts
@@ -64,7 +64,7 @@ def test_every_process_gets_an_equal_share_of_a_batch(share: int, processes: int
 
 
 def test_a_batch_without_equal_shares_is_refused() -> None:
-    with pytest.raises(UserError, match="batch_size 8 cannot be dealt equally to 3 processes"):
+    with pytest.raises(UserError, match="batch_size 8 cannot be shared equally by 3 processes"):
         data_order.micro_batch(8, 8, 3)
 
 
@@ -103,7 +103,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Itera
         assert "train_qlora: 2 processes on the CPU\n" in done.stderr
         assert "micro_batch_size is 4 instead of 8" in done.stderr
         assert done.stderr.count(" s, peak ") == 1  # one process speaks
-        assert json.loads((paths.ADAPTER / loading.RECEIPT).read_text())["processes"] == 2
+        assert json.loads((paths.ADAPTER / loading.RECEIPT).read_text())["plan"]["processes"] == 2
         assert len(list((room / "runs").glob("train/*/tensorboard/events*"))) == 1
         yield outcome()
 
@@ -121,9 +121,7 @@ def test_two_processes_that_accumulate_agree_with_one(room: Path) -> None:
         torch.testing.assert_close(adapter[name], alone, rtol=2**-7, atol=1e-4)  # one step of bf16
 
 
-def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(
-    room: Path, finished: tuple[str, str, str]
-) -> None:
+def test_two_processes_one_of_them_killed_resume_to_the_same_bits(room: Path, finished: tuple[str, str, str]) -> None:
     prepare(room, lora__dropout=0.1)
     given = {"OMP_NUM_THREADS": "1", **environment(room), "COPYWRITER_PROCESSES": "2"}
     process = subprocess.Popen(STAGE, cwd=room, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -132,10 +130,10 @@ def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     other = next(pid for pid in children if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes())
     os.kill(int(other), signal.SIGKILL)
-    told = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert "train_qlora: process 1 was ended by SIGKILL" in told
-    assert "Traceback" not in told
+    assert "train_qlora: process 1 was ended by SIGKILL" in stderr
+    assert "Traceback" not in stderr
     assert not paths.ADAPTER.exists()
     done = run(room)
     assert done.returncode == 0, done.stderr
@@ -146,9 +144,7 @@ def test_two_processes_of_which_one_is_killed_go_on_and_end_in_the_same_bits(
     assert not torch.equal(random[0], random[1])  # each process draws a dropout of its own
 
 
-def test_two_processes_that_are_asked_to_stop_save_the_same_step_and_go_on(
-    room: Path, finished: tuple[str, str, str]
-) -> None:
+def test_two_processes_stopped_by_a_signal_save_one_step_and_resume(room: Path, finished: tuple[str, str, str]) -> None:
     prepare(room, lora__dropout=0.1, save_steps=50)
     given = {"OMP_NUM_THREADS": "1", **environment(room), "SLOW": "1"}
     start = f'from copywriter.training import launch; launch.start("train_qlora", "{WITNESS}", [], 2)'
@@ -158,20 +154,18 @@ def test_two_processes_that_are_asked_to_stop_save_the_same_step_and_go_on(
     while not (room / "runs/in-step-2-0").exists():  # polls: there is no event to wait for
         assert process.poll() is None, process.communicate()[1]
     process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert "train_qlora: stopped; run it again to go on from the last checkpoint" in told
+    assert "train_qlora: stopped; run it again to resume from the last checkpoint" in stderr
     (folder,) = (room / "runs/train").iterdir()
     assert max(one.step for one in checkpoint_files.checkpoints(folder)) in (3, 4, 5)
     done = run(room)
     assert done.returncode == 0, done.stderr
-    assert "goes on from" in done.stderr
+    assert "resumes from" in done.stderr
     assert outcome() == finished
 
 
-def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
-    room: Path, finished: tuple[str, str, str]
-) -> None:
+def test_two_hosts_train_the_rows_of_one_and_bits_of_two_processes(room: Path, finished: tuple[str, str, str]) -> None:
     prepare(room, lora__dropout=0.1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -189,8 +183,8 @@ def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
         )
         for number in (0, 1)
     ]
-    told = [host.communicate(timeout=300)[1] for host in hosts]
-    assert [host.returncode for host in hosts] == [0, 0], told
+    messages = [host.communicate(timeout=300)[1] for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], messages
     assert outcome() == finished
     both: dict[str, list[str]] = defaultdict(list)
     for rank in (0, 1):
@@ -202,7 +196,7 @@ def test_two_hosts_see_the_rows_of_one_and_end_in_the_bits_of_two_processes(
     assert {step: sorted(rows) for step, rows in both.items()} == {step: sorted(rows) for step, rows in seen.items()}
 
 
-def test_a_failure_in_one_process_ends_all_and_is_told_once(room: Path) -> None:
+def test_an_error_in_one_process_stops_all_and_is_printed_once(room: Path) -> None:
     prepare(room)
     start = f"""
 from copywriter import stage
@@ -222,9 +216,9 @@ except stage.UserError as error:
 
 def test_two_processes_respect_a_writer_and_refuse_in_one_sentence(room: Path) -> None:
     p = prepare(room)
-    mark = fingerprint.fingerprint(experiment.shared(p, 2), loading.base_identity(paths.BASE), 2)
+    mark = mark_of(p, loading.base_identity(paths.BASE), 2)
     with one_writer(paths.RUNS / "train" / fingerprint.state_name(mark, torch.device("cpu"))):
         done = run(room)
     assert done.returncode == 1
-    assert done.stderr.count(f"process {os.getpid()} still trains this experiment") == 1
+    assert done.stderr.count(f"process {os.getpid()} is still training this experiment") == 1
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The token contract: every violation is told with its row, and a leak between rows is found."""
+"""Row validation: every violation names its row, and a leak between rows is found."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from copywriter import params, paths, records
 from copywriter.errors import UserError
 from copywriter.modeling import loading, lora, loss
 from copywriter.prompt import Example, load_tokenizer
-from copywriter.training import experiment, packing, row_validation, trainer
+from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
 from tests.stages.test_train_qlora import CPU, SMALL, examples
 
@@ -29,26 +29,26 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         (Example([5] * 96 + [END], 2, True), "longer than max_length 96"),
         (Example([*[5] * 65, 6, END], 65, False), "prompt over max_prompt_length 64"),
         (Example([5, 6], 2, False), "no trained token"),
-        (Example([5, END], 1, False), "completion of no text"),
+        (Example([5, END], 1, False), "empty completion"),
     ],
 )
-def test_a_row_beyond_the_limits_is_told_before_it_is_packed(row: Example, told: str, file: Path) -> None:
+def test_a_row_beyond_the_limits_is_named_before_it_is_packed(row: Example, message: str, file: Path) -> None:
     p = changed(**SMALL)
     row_validation.check_lengths([GOOD, GOOD, GOOD], p, file)
     with pytest.raises(
-        UserError, match=rf"row 1 of .*'Spade Spade .*…'\) has a {told}|row 1 .*(has|is) {told}"
+        UserError, match=rf"row 1 of .*'Spade Spade .*…'\) has an? {message}|row 1 .*(has|has an|is) {message}"
     ) as caught:
         row_validation.check_lengths([GOOD, row, row], p, file)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         (Example([5, 6, 7, 8], 2, True), "does not end with the end token"),  # the model would never learn to stop
         (Example([5, 6, END, 7, END], 2, False), "an end token within its completion"),
@@ -56,14 +56,14 @@ def test_a_row_beyond_the_limits_is_told_before_it_is_packed(row: Example, told:
         (Example([-1, 6, 7, END], 2, False), "outside the model's vocabulary"),
     ],
 )
-def test_a_row_with_wrong_tokens_is_told(row: Example, told: str, file: Path) -> None:
+def test_a_row_with_wrong_tokens_is_named(row: Example, message: str, file: Path) -> None:
     row_validation.check(packing.Sequences([[GOOD, GOOD], [GOOD]]), END, VOCABULARY, file)
-    with pytest.raises(UserError, match=f"row 2 .*'Rake'.*{told}"):  # by its number in the file, not in the packing
+    with pytest.raises(UserError, match=f"row 2 .*'Rake'.*{message}"):  # by its number in the file, not in the packing
         row_validation.check(packing.Sequences([[row, GOOD], [GOOD]], [[2, 0], [1]]), END, VOCABULARY, file)
 
 
 @pytest.mark.parametrize(
-    ("array", "at", "value", "told"),
+    ("array", "at", "value", "message"),
     [
         ("labels", 7, loss.IGNORED, "an end token that is not trained"),
         ("labels", 6, loss.IGNORED, "a completion token that is not trained"),
@@ -74,14 +74,16 @@ def test_a_row_with_wrong_tokens_is_told(row: Example, told: str, file: Path) ->
         ("positions", 6, 0, "positions that do not run from 0"),
     ],
 )
-def test_a_sequence_that_is_not_its_rows_is_told(array: str, at: Any, value: Any, told: str, file: Path) -> None:
+def test_a_sequence_that_differs_from_its_rows_is_named(
+    array: str, at: Any, value: Any, message: str, file: Path
+) -> None:
     data = packing.Sequences([[GOOD, GOOD], [GOOD]])
     getattr(data, array)[at] = value
-    with pytest.raises(UserError, match=f"row 1 .*{told}"):
+    with pytest.raises(UserError, match=f"row 1 .*{message}"):
         row_validation.check(data, END, VOCABULARY, file)
 
 
-def test_padding_that_carries_loss_is_told() -> None:
+def test_padding_with_labels_is_refused() -> None:
     data = packing.Sequences([[GOOD, GOOD], [GOOD]])
     row_validation.check_padding(packing.Collator(END, 32, 4, 64), data, 2)
 
@@ -91,14 +93,15 @@ def test_padding_that_carries_loss_is_told() -> None:
             batch["targets"][batch["targets"] == loss.IGNORED] = END
             return batch
 
-    with pytest.raises(ValueError, match="padding carries loss"):
+    with pytest.raises(ValueError, match="padding has labels"):
         row_validation.check_padding(Careless(END, 32, 4, 64), data, 2)
 
 
 def training(room: Path, p: params.Params, rows: list[Example]) -> trainer.QloraTrainer:
     adapted = lora.with_adapter(loading.load_base(paths.BASE, p.quantization, torch.float32, CPU), p)
     data = experiment.sequences(rows, p)
-    return trainer.QloraTrainer(adapted, load_tokenizer(paths.BASE), p, data, data, room / "state", torch.float32)
+    plan = run_plan.as_asked(p, CPU, len(data))
+    return trainer.QloraTrainer(adapted, load_tokenizer(paths.BASE), p, plan, data, data, room / "state")
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
@@ -125,7 +128,7 @@ def test_a_leak_between_rows_is_found(room: Path) -> None:
         row_validation.check_isolation(leaking, row_validation.small_batch(rows))
 
 
-def test_a_loss_that_is_no_number_is_told_as_such(room: Path) -> None:
+def test_a_nan_loss_of_the_untrained_model_is_explained(room: Path) -> None:
     p = changed(**SMALL)
     measure: Callable[[row_validation.Batch], torch.Tensor] = lambda batch: torch.tensor([np.nan, 1.0])  # noqa: E731
     with pytest.raises(UserError, match="set precision"):

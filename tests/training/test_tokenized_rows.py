@@ -1,4 +1,4 @@
-"""Tokenised rows that are kept: the same as fresh ones, taken again only where nothing that made them has changed."""
+"""Cached tokenized rows: equal to fresh ones, and used only when nothing that determines them has changed."""
 
 import json
 import os
@@ -26,18 +26,18 @@ class Unasked(Prompter):
     """A prompter that must not be needed."""
 
     def examples(self, *args: Any) -> list[Example]:
-        raise AssertionError("rows were tokenised that had been kept")
+        raise AssertionError("cached rows were tokenized again")
 
 
 def made(rows: Path, p: params.Params, prompter: type[Prompter] = Prompter) -> list[Example]:
     return tokenized_rows.examples(rows, paths.BASE, prompter(load_tokenizer(paths.BASE), p), p)
 
 
-def kept() -> list[Path]:
+def cached() -> list[Path]:
     return sorted((paths.RUNS / "tokens").iterdir())
 
 
-def test_kept_rows_are_those_that_were_made(rows: Path) -> None:
+def test_cached_rows_equal_fresh_ones(rows: Path) -> None:
     p = changed(**SMALL)
     products = records.read_products(rows)
     expected = Prompter(load_tokenizer(paths.BASE), p).examples(
@@ -48,23 +48,23 @@ def test_kept_rows_are_those_that_were_made(rows: Path) -> None:
     again = made(rows, changed(**{**SMALL, "epochs": 7, "seed": 3, "lora__r": 4}), Unasked)
     assert again == expected
     assert type(again[0].input_ids[0]) is int
-    assert len(kept()) == 1
+    assert len(cached()) == 1
 
 
 @pytest.mark.parametrize("end", [0, 10, 3000, -1])
-def test_a_torn_file_is_not_taken_and_is_replaced(rows: Path, end: int) -> None:
+def test_an_incomplete_cache_file_is_replaced(rows: Path, end: int) -> None:
     p = changed(**SMALL)
     expected = made(rows, p)
-    (file,) = kept()
+    (file,) = cached()
     file.write_bytes(file.read_bytes()[:end])
     assert made(rows, p) == expected
     assert made(rows, p, Unasked) == expected
 
 
-def test_a_damaged_file_is_not_taken(rows: Path) -> None:
+def test_a_damaged_cache_file_is_replaced(rows: Path) -> None:
     p = changed(**SMALL)
     expected = made(rows, p)
-    (file,) = kept()
+    (file,) = cached()
     content = bytearray(file.read_bytes())
     content[400] ^= 1
     file.write_bytes(content)
@@ -94,20 +94,20 @@ def test_whatever_decides_the_tokens_gives_another_key(rows: Path, monkeypatch: 
     assert differs(p)
 
 
-def test_the_last_used_are_kept(rows: Path) -> None:
+def test_the_last_used_cache_files_stay(rows: Path) -> None:
     made(rows, changed(**SMALL))
-    (first,) = kept()
+    (first,) = cached()
     for at, length in enumerate(range(90, 96)):
-        for file in kept():
+        for file in cached():
             os.utime(file, (at, at))
         made(rows, changed(**SMALL), Unasked)  # used again: not the oldest
         made(rows, changed(**{**SMALL, "max_length": length}))
-    assert len(kept()) == 6
-    assert first in kept()
+    assert len(cached()) == 6
+    assert first in cached()
 
 
 def test_a_full_disk_costs_only_the_next_run(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths.RUNS.mkdir()
     (paths.RUNS / "tokens").write_text("in the way")
     assert len(made(rows, changed(**SMALL))) == 41
-    assert "tokenised rows are not kept" in capsys.readouterr().err
+    assert "tokenized rows are not cached" in capsys.readouterr().err
