@@ -1,6 +1,6 @@
 """What can be had without a model: for each test title, the description of the most similar training title as it is.
 
-Reads data/test.parquet, data/train.parquet.
+Reads data/test.parquet, data/train.parquet, data/neighbours.
 Writes data/predictions_nearest.jsonl, data/statistics_nearest.parquet, data/similarity.csv, metrics/nearest.json,
        metrics/catalogue.json (the catalogue's own test texts by the scores that need no reference).
 """
@@ -9,36 +9,38 @@ import csv
 import sys
 from collections.abc import Sequence
 
-from tqdm import tqdm
-
-from copywriter import errors, files, paths, records, stage
+from copywriter import files, paths, records, stage
 from copywriter.errors import UserError
 from copywriter.evaluation import measure, ngrams, predictions, row_statistics, scores
 from copywriter.evaluation.predictions import Prediction
 from copywriter.records import Product
-from copywriter.retrieval.nearest import nearest
+from copywriter.retrieval import contexts
 
 
-def predict(test: Sequence[Product], train: Sequence[Product]) -> tuple[list[Prediction], list[float]]:
-    """The nearest training row's description for each test title, and how similar the two titles are, 0 to 1."""
+def predict(
+    test: Sequence[Product], train: Sequence[Product], neighbours: Sequence[Sequence[tuple[int, float]]]
+) -> tuple[list[Prediction], list[float]]:
+    """The nearest training row's description for each test title, and how similar the two titles are, 0 to 1.
+
+    `neighbours`: of each test row, as the stage retrieve found them. A title that shares nothing with any training
+    title gets the first training row, at similarity 0.
+    """
     if not train:
         raise UserError("there is no training row to take a description from; raise sample.size")
-    rows, likeness = [], []
-    with tqdm(**errors.progress("titles", len(test))) as bar:
-        for row, (at, similarity) in zip(
-            test, nearest([row.title for row in test], [row.title for row in train]), strict=True
-        ):
-            rows.append(Prediction(row.title, train[at].title, row.description, train[at].description))
-            likeness.append(similarity)
-            bar.update()
-    return rows, likeness
+    rows, similarities = [], []
+    for row, nearest in zip(test, neighbours, strict=True):
+        at, similarity = nearest[0] if nearest else (0, 0.0)
+        rows.append(Prediction(row.title, train[at].title, row.description, train[at].description))
+        similarities.append(similarity)
+    return rows, similarities
 
 
 def run() -> str:
     """Reads, looks up, scores and writes; the summary for the log."""
     train, test = records.read_products(paths.TRAIN), records.read_products(paths.TEST)
     measure.prepare(len(test))
-    rows, likeness = predict(test, train)
+    neighbours = contexts.read(contexts.file(paths.TEST))
+    rows, likeness = predict(test, train, neighbours)
     library = ngrams.library([row.description for row in train], measure.RUN)
     found, signatures = measure.measure(rows, library)
     result = scores.rounded(found.sum(0))

@@ -84,7 +84,7 @@ def prepare(p: Params) -> Experiment:
     prompter = Prompter(tokenizer, p)
     base = loading.base_identity(paths.BASE)
     with team.local_main_process_first():  # it keeps the tokens that the others then find
-        train, train_data = read(paths.TRAIN, prompter, p)
+        train, train_data = read(paths.TRAIN, prompter, p, p.retrieval.dropout)
         validation, validation_data = read(paths.VALIDATION, prompter, p)
     p = fitted(p, len(train_data), dtype, processor)
     mark = fingerprint.fingerprint(p, base, team.num_processes)
@@ -101,13 +101,13 @@ def config() -> PreTrainedConfig:
 def sequences(examples: Sequence[Example], p: Params) -> packing.Sequences:
     """The examples as training sequences: packed into max_length tokens, or one row each."""
     lengths = [len(example.input_ids) for example in examples]
-    groups = packing.pack(lengths, p.max_length) if p.packing else [[row] for row in range(len(lengths))]
+    groups = packing.pack(lengths, p.sequence_length) if p.packing else [[row] for row in range(len(lengths))]
     return packing.Sequences([[examples[row] for row in group] for group in groups], groups)
 
 
-def read(file: Path, prompter: Prompter, p: Params) -> tuple[list[Example], packing.Sequences]:
+def read(file: Path, prompter: Prompter, p: Params, dropout: float = 0.0) -> tuple[list[Example], packing.Sequences]:
     """The rows of a file as examples and as sequences; UserError with the row that breaks the token contract."""
-    examples = tokenized_rows.examples(file, paths.BASE, prompter, p)
+    examples = tokenized_rows.examples(file, paths.BASE, prompter, p, dropout)
     row_validation.check_lengths(examples, p, file)
     packed = sequences(examples, p)
     vocabulary = config().get_text_config().vocab_size

@@ -94,7 +94,7 @@ def expected(of: Sizes, p: Params, dtype: torch.dtype, compiled: bool = True) ->
     Their sum but for `OUTSIDE` is what torch allocates. `compiled`: whether the step is, where params let it.
     """
     size = dtype.itemsize
-    length = -(-p.max_length // 16) * 16
+    length = -(-p.sequence_length // 16) * 16
     tokens = p.micro_batch_size * length
     compiled = compiled and p.compile is not False and p.packing and not p.gradient_checkpointing
     dense = p.quantization == "none" or p.dequantize is not False

@@ -78,7 +78,7 @@ class QloraTrainer(SFTTrainer):
         self.data_collator = self.measuring = packing.Collator(pad_id)
         if params.packing:
             size = params.micro_batch_size
-            shape = (pad_id, params.max_length, size)
+            shape = (pad_id, params.sequence_length, size)
             self.data_collator = packing.Collator(*shape, packing.room(train.trained_tokens, size))
             self.measuring = packing.Collator(*shape, packing.needed(validation.trained_tokens, size))
         self.order = EpochOrder(
