@@ -69,6 +69,20 @@ class Split(Section):
         return self
 
 
+class Retrieval(Section):
+    neighbours: Annotated[int, Field(ge=0, le=8)]
+    words: Count
+    max_length: Count
+    dropout: Annotated[float, Field(ge=0, le=1)]
+    template: str
+
+    @model_validator(mode="after")
+    def _names_its_fields(self) -> "Retrieval":
+        if any(self.template.count(field) != 1 for field in ("{title}", "{description}")):
+            raise ValueError("template must contain {title} and {description} once")
+        return self
+
+
 class Prompt(Section):
     questions: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
     template: str
@@ -129,6 +143,7 @@ class Params(Section):
     sample: Sample
     split: Split
     prompt: Prompt
+    retrieval: Retrieval
     decoding: Decoding
     advanced: Advanced
 
@@ -138,9 +153,29 @@ class Params(Section):
             raise ValueError(
                 f"max_prompt_length {self.max_prompt_length} is not below max_length {self.max_length}; lower it"
             )
+        if self.prompt.template.count("{neighbours}") != 1 and self.retrieval.neighbours:
+            raise ValueError(
+                f"retrieval.neighbours {self.retrieval.neighbours} needs a place: prompt.template must contain "
+                "{neighbours} once"
+            )
         if self.batch_size % self.micro_batch_size:
             raise ValueError(f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}")
         return self
+
+    @property
+    def retrieved_length(self) -> int:
+        """Tokens that retrieved text may take, on top of max_length."""
+        return self.retrieval.max_length if self.retrieval.neighbours else 0
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens that a prompt with its retrieved text may take."""
+        return self.max_prompt_length + self.retrieved_length
+
+    @property
+    def sequence_length(self) -> int:
+        """Tokens that a row with its retrieved text may take: the length of a packed sequence."""
+        return self.max_length + self.retrieved_length
 
     @property
     def max_response_length(self) -> int:

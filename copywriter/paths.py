@@ -17,6 +17,8 @@ TRAIN = Path("data/train.parquet")
 VALIDATION = Path("data/validation.parquet")
 TEST = Path("data/test.parquet")
 
+NEIGHBOURS = Path("data/neighbours")  # of the rows of each split among the training rows
+
 BASE = Path("models/base")
 ADAPTER = Path("models/adapter")
 RECEIPT = ADAPTER / "receipt.json"

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from copywriter import errors, paths
 from copywriter.errors import UserError
 from copywriter.params import Params
+from copywriter.records import Product
 
 _MESSAGE = "\u2402message\u2403"  # placeholder: the chat template is rendered once around it
 
@@ -44,6 +45,8 @@ class Prompter:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, params: Params) -> None:
         self.tokenizer = tokenizer
         self._prompt = params.prompt
+        self._retrieval = params.retrieval
+        self._retrieved_length = params.retrieved_length
         self._max_prompt_length = params.max_prompt_length
         self._max_response_length = params.max_response_length
         self._before, self._after = _frame(tokenizer, params.prompt.plain)
@@ -59,24 +62,60 @@ class Prompter:
         value = int.from_bytes(hashlib.blake2b(title.encode(), digest_size=8).digest(), "big")
         return self._prompt.questions[value % len(self._prompt.questions)]
 
-    def prompts(self, titles: Sequence[str], questions: Sequence[str] | None = None) -> list[list[int]]:
+    def prompts(
+        self,
+        titles: Sequence[str],
+        questions: Sequence[str] | None = None,
+        neighbours: Sequence[Sequence[Product]] | None = None,
+    ) -> list[list[int]]:
         """Prompt ids for each title, at most max_prompt_length of them: longer titles are truncated at a word.
 
-        `questions`: one for each title, by default its own. UserError when a question leaves no room for any title.
+        `questions`: one for each title, by default its own. `neighbours`: the products that each prompt shows, whose
+        text takes at most retrieval.max_length tokens more and is truncated at a word. UserError when a question leaves
+        no room for any title.
         """
         chosen = list(questions) if questions is not None else [self.question(title) for title in titles]
+        shown = list(titles)
         prompts = self._encode([self._text(q, t) for q, t in zip(chosen, titles, strict=True)])
         for index, ids in enumerate(prompts):
             if len(ids) > self._max_prompt_length:
-                prompts[index] = self._truncated(chosen[index], titles[index])
+                prompts[index], shown[index] = self._truncated(chosen[index], titles[index])
+        if neighbours is not None:
+            texts = [self.neighbours_text(some) for some in neighbours]
+            some = [row for row, text in enumerate(texts) if text]
+            whole = self._encode([self._text(chosen[row], shown[row], texts[row]) for row in some])
+            for row, ids in zip(some, whole, strict=True):
+                most = len(prompts[row]) + self._retrieved_length
+                if len(ids) <= most:
+                    prompts[row] = ids
+                else:
+                    text = texts[row]
+                    ends = [match.end() for match in re.finditer(r"\S+", text)]
+                    cut = self._longest([self._text(chosen[row], shown[row], text[:end]) for end in ends], most)
+                    prompts[row] = cut[1] if cut else prompts[row]
         return prompts
 
-    def examples(self, titles: Sequence[str], descriptions: Sequence[str]) -> list[Example]:
+    def neighbours_text(self, neighbours: Sequence[Product]) -> str:
+        """What a prompt says of the neighbours, each description truncated after retrieval.words words."""
+        words = self._retrieval.words
+        return "".join(
+            self._retrieval.template.format(
+                title=self._plain(one.title), description=self._plain(" ".join(one.description.split()[:words]))
+            )
+            for one in neighbours
+        )
+
+    def examples(
+        self,
+        titles: Sequence[str],
+        descriptions: Sequence[str],
+        neighbours: Sequence[Sequence[Product]] | None = None,
+    ) -> list[Example]:
         """Training rows: prompt, description and end token; longer descriptions are truncated at a word."""
         completions = self._completions(descriptions)
         return [
             Example(prompt + completion, len(prompt), cut)
-            for prompt, (completion, cut) in zip(self.prompts(titles), completions, strict=True)
+            for prompt, (completion, cut) in zip(self.prompts(titles, neighbours=neighbours), completions, strict=True)
         ]
 
     def lengths(self, titles: Sequence[str], descriptions: Sequence[str]) -> list[tuple[int, int]]:
@@ -85,8 +124,10 @@ class Prompter:
         responses = self._encode([self._plain(text) for text in descriptions])
         return [(len(prompt), len(response) + 1) for prompt, response in zip(prompts, responses, strict=True)]
 
-    def _text(self, question: str, title: str) -> str:
-        message = self._prompt.template.format(question=self._plain(question), title=self._plain(title))
+    def _text(self, question: str, title: str, neighbours: str = "") -> str:
+        message = self._prompt.template.format(
+            question=self._plain(question), title=self._plain(title), neighbours=neighbours
+        )
         return self._before + message + self._after
 
     def _plain(self, text: str) -> str:
@@ -99,26 +140,29 @@ class Prompter:
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
-    def _truncated(self, question: str, title: str) -> list[int]:
+    def _truncated(self, question: str, title: str) -> tuple[list[int], str]:
+        """Prompt ids of the longest beginning of the title that fits, and that beginning."""
         # At a word, or between characters where the first word alone is too long.
-        ids = self._longest(question, title, [match.end() for match in re.finditer(r"\S+", title)])
-        ids = ids or self._longest(question, title, range(1, len(title) + 1))
-        if not ids:
+        ends: Sequence[int]
+        for ends in ([match.end() for match in re.finditer(r"\S+", title)], range(1, len(title) + 1)):
+            found = self._longest([self._text(question, title[:end]) for end in ends], self._max_prompt_length)
+            if found:
+                return found[1], title[: ends[found[0]]]
+        else:
             raise UserError(
                 f"the question {question!r} leaves no room for a title within max_prompt_length "
                 f"{self._max_prompt_length}: shorten it or raise max_prompt_length"
             )
-        return ids
 
-    def _longest(self, question: str, title: str, ends: Sequence[int]) -> list[int]:
-        """Prompt ids of the title up to the last of `ends` that fits, by bisection; empty where none fits."""
-        found: list[int] = []
-        low, high = 0, len(ends) - 1
+    def _longest(self, texts: Sequence[str], most: int) -> tuple[int, list[int]] | None:
+        """The last of ever longer texts that takes at most `most` tokens, by bisection: its number and its ids."""
+        found: tuple[int, list[int]] | None = None
+        low, high = 0, len(texts) - 1
         while low <= high:
             middle = (low + high) // 2
-            ids = self._encode([self._text(question, title[: ends[middle]])])[0]
-            if len(ids) <= self._max_prompt_length:
-                found, low = ids, middle + 1
+            ids = self._encode([texts[middle]])[0]
+            if len(ids) <= most:
+                found, low = (middle, ids), middle + 1
             else:
                 high = middle - 1
         return found

@@ -1,6 +1,6 @@
 """The nearest-neighbour baseline: each test title gets the description of the most similar training title.
 
-Reads  data/test.parquet, data/train.parquet
+Reads  data/test.parquet, data/train.parquet, data/neighbours
 Writes data/predictions_nearest.jsonl, data/statistics_nearest.parquet, data/similarity.csv, metrics/nearest.json,
        metrics/catalogue.json (the scores without reference, of the catalogue's own test texts)
 """
@@ -9,28 +9,30 @@ import csv
 import sys
 from collections.abc import Sequence
 
-from tqdm import tqdm
-
-from copywriter import errors, files, paths, records, stage
+from copywriter import files, paths, records, stage
 from copywriter.errors import UserError
 from copywriter.evaluation import measure, ngrams, predictions, row_statistics, scores
 from copywriter.evaluation.metrics import memorisation
 from copywriter.evaluation.predictions import Prediction
 from copywriter.records import Product
-from copywriter.retrieval.nearest import nearest
+from copywriter.retrieval import neighbours
 
 
-def predict(test: Sequence[Product], train: Sequence[Product]) -> tuple[list[Prediction], list[float]]:
-    """The nearest training row's description for each test title, and the similarity of the two titles, 0 to 1."""
+def predict(
+    test: Sequence[Product], train: Sequence[Product], found: Sequence[Sequence[tuple[int, float]]]
+) -> tuple[list[Prediction], list[float]]:
+    """The nearest training row's description for each test title, and the similarity of the two titles, 0 to 1.
+
+    `found`: the neighbours of each test row. A title that shares nothing with any training title gets the first
+    training row, at similarity 0.
+    """
     if not train:
         raise UserError("there is no training row to take a description from; raise sample.size")
     rows, similarities = [], []
-    found = nearest([row.title for row in test], [row.title for row in train])
-    with tqdm(**errors.progress("titles", len(test))) as bar:
-        for row, (at, similarity) in zip(test, found, strict=True):
-            rows.append(Prediction(row.title, train[at].title, row.description, train[at].description))
-            similarities.append(similarity)
-            bar.update()
+    for row, nearest in zip(test, found, strict=True):
+        at, similarity = nearest[0] if nearest else (0, 0.0)
+        rows.append(Prediction(row.title, train[at].title, row.description, train[at].description))
+        similarities.append(similarity)
     return rows, similarities
 
 
@@ -38,7 +40,8 @@ def run() -> str:
     """Reads, searches, scores and writes; returns the log's summary."""
     train, test = records.read_products(paths.TRAIN), records.read_products(paths.TEST)
     measure.preload(len(test))
-    rows, similarities = predict(test, train)
+    found = neighbours.read(neighbours.file(paths.TEST))
+    rows, similarities = predict(test, train, found)
     training_ngrams = ngrams.index([row.description for row in train], memorisation.WORDS)
     statistics, signatures = measure.measure(rows, training_ngrams)
     result = scores.rounded(statistics.sum(0))

@@ -16,6 +16,7 @@ from copywriter.modeling import compilation, cuda_graph, device, loading, lora_m
 from copywriter.params import Params
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
+from copywriter.retrieval import neighbours
 
 WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
 WRITING = (  # the code that decides a text
@@ -40,14 +41,15 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
     tokenizer = load_tokenizer(weights)
     prompter = Prompter(tokenizer, p)
     titles = [row.title for row in rows]
-    prompts = prompter.prompts(titles)
-    examples = prompter.examples(titles, [row.description for row in rows])
+    shown = neighbours.of_file(paths.TEST, titles, p)
+    prompts = prompter.prompts(titles, neighbours=shown)
+    examples = prompter.examples(titles, [row.description for row in rows], shown)
     compiled = p.advanced.compile is not False and compilation.obstacle(processor) is None
     dense = functools.cache(lambda: loading.load_dense(weights, p.quantization, dtype, processor))
 
     def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         some = [prompts[row] for row in missing]
-        for at, one in generate.texts(dense(), tokenizer, some, p.decoding, p.max_prompt_length, compiled):
+        for at, one in generate.texts(dense(), tokenizer, some, p.decoding, p.longest_prompt, compiled):
             yield missing[at], dataclasses.asdict(one)
 
     def nll(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -56,7 +58,7 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
 
     ran_on = [str(dtype), device.name(processor)]
     key = identity(weights) | {"quantization": p.quantization, "on": ran_on}
-    writing = {"decoding": p.decoding.model_dump(), "width": p.max_prompt_length, "compiled": compiled}
+    writing = {"decoding": p.decoding.model_dump(), "width": p.longest_prompt, "compiled": compiled}
     of_texts = {"prompts": prompts, "code": _code(WRITING), **writing}
     of_nll = {
         "rows": [[row.input_ids, row.prompt_length] for row in examples],

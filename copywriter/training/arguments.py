@@ -37,7 +37,7 @@ def arguments(params: Params, plan: RunPlan, folder: Path) -> SFTConfig:
         report_to="none",
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=params.max_length,
+        max_length=params.sequence_length,
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=not sys.stderr.isatty(),

@@ -82,7 +82,7 @@ def prepare(params: Params) -> Experiment:
     prompter = Prompter(tokenizer, params)
     base = loading.base_identity(paths.BASE)
     with team.local_main_process_first():  # the others find the tokens that it stored
-        train, train_data = read(paths.TRAIN, prompter, params)
+        train, train_data = read(paths.TRAIN, prompter, params, params.retrieval.dropout)
         validation, validation_data = read(paths.VALIDATION, prompter, params)
     plan = run_plan.decide(params, config(), processor, team.num_processes, len(train_data))
     return Experiment(
@@ -110,13 +110,15 @@ def config() -> PreTrainedConfig:
 def sequences(examples: Sequence[Example], params: Params) -> packing.Sequences:
     """The examples as training sequences: packed into max_length tokens, or one row each."""
     lengths = [len(example.input_ids) for example in examples]
-    groups = packing.pack(lengths, params.max_length) if params.packing else [[row] for row in range(len(lengths))]
+    groups = packing.pack(lengths, params.sequence_length) if params.packing else [[row] for row in range(len(lengths))]
     return packing.Sequences([[examples[row] for row in group] for group in groups], groups)
 
 
-def read(file: Path, prompter: Prompter, params: Params) -> tuple[list[Example], packing.Sequences]:
+def read(
+    file: Path, prompter: Prompter, params: Params, dropout: float = 0.0
+) -> tuple[list[Example], packing.Sequences]:
     """The rows of a file as examples and as sequences; UserError with the first row that fails the validation."""
-    examples = tokenized_rows.examples(file, paths.BASE, prompter, params)
+    examples = tokenized_rows.examples(file, paths.BASE, prompter, params, dropout)
     row_validation.check_lengths(examples, params, file)
     packed = sequences(examples, params)
     vocabulary = config().get_text_config().vocab_size

@@ -112,7 +112,7 @@ def expected(
     Their sum without `OUTSIDE` is what torch allocates. `may_compile`: whether the processor can compile a step.
     """
     size = dtype.itemsize
-    length = -(-params.max_length // 16) * 16
+    length = -(-params.sequence_length // 16) * 16
     tokens = settings.micro_batch_size * length
     checkpointing = settings.gradient_checkpointing
     peft_only = lora.peft_only(params.lora) is not None

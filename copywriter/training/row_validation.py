@@ -30,8 +30,8 @@ def check_lengths(examples: Sequence[Example], params: Params, file: Path) -> No
     prompts = np.array([one.prompt_length for one in examples])
     ours = "this is a bug in copywriter/prompt.py, please report it"
     rules = {
-        f"is longer than max_length {params.max_length}: {ours}": lengths > params.max_length,
-        f"has a prompt over max_prompt_length {params.max_prompt_length}: {ours}": prompts > params.max_prompt_length,
+        f"is longer than {params.sequence_length} tokens: {ours}": lengths > params.sequence_length,
+        f"has a prompt over {params.longest_prompt} tokens: {ours}": prompts > params.longest_prompt,
         f"has no trained token: {ours}": lengths <= prompts,
         f"has an empty completion: {_CATALOGUE}": lengths == prompts + 1,
     }

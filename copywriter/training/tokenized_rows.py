@@ -11,18 +11,24 @@ import numpy as np
 from copywriter import files, paths, prompt, records
 from copywriter.params import Params
 from copywriter.prompt import Example, Prompter
+from copywriter.retrieval import neighbours
 
 _CACHED = 6  # files, the last used: train and validation of three settings
 _LIBRARIES = ("tokenizers", "transformers")
 
 
-def examples(rows: Path, weights: Path, prompter: Prompter, params: Params) -> list[Example]:
-    """The training rows of a file of products, from the cache if possible; `weights`: folder of the tokenizer."""
-    file = paths.RUNS / "tokens" / f"{key(rows, weights, params)}.npz"
+def examples(rows: Path, weights: Path, prompter: Prompter, params: Params, dropout: float = 0.0) -> list[Example]:
+    """The training rows of a file of products, from the cache if possible.
+
+    `weights`: folder of the tokenizer; `dropout`: the share of rows that see no neighbours.
+    """
+    file = paths.RUNS / "tokens" / f"{key(rows, weights, params, dropout)}.npz"
     found = _read(file)
     if found is None:
         products = records.read_products(rows)
-        found = prompter.examples([row.title for row in products], [row.description for row in products])
+        titles = [row.title for row in products]
+        shown = neighbours.of_file(rows, titles, params, dropout)
+        found = prompter.examples(titles, [row.description for row in products], shown)
         try:
             _write(file, found)
         except OSError as error:  # only the next run takes longer
@@ -30,7 +36,7 @@ def examples(rows: Path, weights: Path, prompter: Prompter, params: Params) -> l
     return found
 
 
-def key(rows: Path, weights: Path, params: Params) -> str:
+def key(rows: Path, weights: Path, params: Params, dropout: float = 0.0) -> str:
     """A hash of what determines the tokens: rows, tokenizer, questions, limits, the code and the libraries."""
     return files.digest(
         {
@@ -38,7 +44,8 @@ def key(rows: Path, weights: Path, params: Params) -> str:
             "tokenizer": {file.name: files.sha256(file) for file in prompt.tokenizer_files(weights)},
             "prompt": params.prompt.model_dump(),
             "limits": [params.max_length, params.max_prompt_length],
-            "code": [files.sha256(Path(file)) for file in (prompt.__file__, __file__)],
+            "retrieved": neighbours.identity(rows, params, dropout),
+            "code": [files.sha256(Path(file)) for file in (prompt.__file__, neighbours.__file__, __file__)],
             "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         }
     )[:16]

@@ -49,7 +49,7 @@ class Speed(TrainerCallback):
 
 def time_estimate(data: Sequences, params: Params, model: str, device: str) -> str:
     """Steps, tokens and, where the last run had this model and device, the time that training will take."""
-    real, places = int(data.lengths.sum()), len(data) * params.max_length
+    real, places = int(data.lengths.sum()), len(data) * params.sequence_length
     steps = -(-len(data) // params.batch_size)
     line = (
         f"{params.epochs} epochs of {steps:,} steps; an epoch has {real:,} tokens, {data.trained_tokens.sum():,} of "

@@ -78,7 +78,7 @@ class QloraTrainer(SFTTrainer):
         self.data_collator = self.measuring = packing.Collator(pad_id)
         if params.packing:
             size = plan.micro_batch_size
-            shape = (pad_id, params.max_length, size)
+            shape = (pad_id, params.sequence_length, size)
             self.data_collator = packing.Collator(*shape, packing.label_capacity(train.trained_tokens, size))
             self.measuring = packing.Collator(*shape, packing.most_labels(validation.trained_tokens, size))
         self.order = EpochOrder(

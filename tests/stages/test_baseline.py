@@ -1,67 +1,18 @@
-"""The nearest-neighbour baseline: the most similar title, the first of equal ones, with its unchanged description."""
+"""The nearest-neighbour baseline: the nearest training title's unchanged description, scored like a model's text."""
 
 import json
-import math
-from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from copywriter import paths, records
 from copywriter.errors import UserError
 from copywriter.evaluation import predictions, scores
 from copywriter.records import Product
-from copywriter.retrieval.nearest import features, nearest
-from stages import baseline
-
-WORDS = st.lists(st.sampled_from(["red", "blue", "bucket", "buckets", "lamp", "10", "Ä"]), max_size=5).map(" ".join)
-
-
-def by_definition(title: str, among: list[str]) -> list[float]:
-    """The cosine of the tf-idf vectors, in plain floating point."""
-    counts = [features(one) for one in among]
-    having = Counter(name for one in counts for name in one)
-
-    def vector(count: Counter[str]) -> dict[str, float]:
-        return {name: n * (1 + math.log((1 + len(among)) / (1 + having[name]))) for name, n in count.items()}
-
-    def cosine(left: dict[str, float], right: dict[str, float]) -> float:
-        lengths = math.sqrt(sum(v * v for v in left.values()) * sum(v * v for v in right.values()))
-        return sum(value * right.get(name, 0) for name, value in left.items()) / lengths if lengths else 0.0
-
-    return [cosine(vector(features(title)), vector(one)) for one in counts]
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(WORDS, min_size=1, max_size=8), st.lists(WORDS, min_size=1, max_size=8))
-def test_the_nearest_title_is_the_one_of_greatest_cosine(titles: list[str], among: list[str]) -> None:
-    for title, (at, similarity) in zip(titles, nearest(titles, among), strict=True):
-        expected = by_definition(title, among)
-        assert similarity == pytest.approx(expected[at], abs=0.01)  # weights are rounded to 1/256
-        assert similarity >= max(expected) - 0.01
-
-
-@pytest.mark.parametrize(
-    ("title", "among", "expected"),
-    [
-        ("Red Bucket", ["blue lamp", "red bucket", "Red bucket!"], (1, 1.0)),  # of equal ones the first
-        ("Buckets", ["lamp", "bucket"], (1, None)),  # runs of characters know the plural
-        ("xyz", ["lamp", "bucket"], (0, 0.0)),  # nothing in common: the first row
-        ("", ["lamp"], (0, 0.0)),
-        ("lamp", ["", "!!!", "lamp"], (2, 1.0)),
-    ],
-)
-def test_what_is_nearest(title: str, among: list[str], expected: tuple[int, float | None]) -> None:
-    ((at, similarity),) = nearest([title], among)
-    assert at == expected[0]
-    assert similarity == pytest.approx(expected[1]) if expected[1] is not None else 0 < similarity < 1
-
-
-def test_nothing_to_choose_from_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no title"):
-        list(nearest(["lamp"], []))
+from copywriter.retrieval import neighbours
+from copywriter.retrieval.neighbours import Neighbours
+from stages import baseline, retrieve
 
 
 def test_predictions_are_the_unchanged_training_descriptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +24,8 @@ def test_predictions_are_the_unchanged_training_descriptions(tmp_path: Path, mon
     test = [Product("Red steel bucket", "Ten litres."), Product("Lamp", "A lamp.\nIt is blue.")]
     records.write_products(paths.TRAIN, train)
     records.write_products(paths.TEST, test)
+    records.write_products(paths.VALIDATION, test)
+    retrieve.run()
     baseline.run()
     found = predictions.read(paths.predictions("nearest"))
     assert [(one.title, one.question, one.written) for one in found] == [
@@ -93,5 +46,6 @@ def test_an_empty_training_set_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     records.write_products(paths.TRAIN, [])
     records.write_products(paths.TEST, [Product("Lamp", "A lamp.")])
+    neighbours.write(neighbours.file(paths.TEST), Neighbours(np.array([[-1]]), np.array([[0.0]])))
     with pytest.raises(UserError, match="no training row"):
         baseline.run()
