@@ -1,6 +1,7 @@
 """What determines a training's result, as hashes: the receipt's fingerprint, and the name of its state under runs/."""
 
 import importlib.metadata
+import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import torch
 
 from copywriter import files, paths
 from copywriter.checkpoints.schedule import Schedule
+from copywriter.code_hash import code_hash
+from copywriter.errors import UserError
 from copywriter.modeling import device
 from copywriter.params import Params
 
@@ -54,16 +57,33 @@ def fingerprint(p: Params, base: dict[str, str], processes: int = 1) -> str:
     given = effective(p)
     if Schedule(p.schedule, 1, 1).extends:
         del given["epochs"]
-    here = Path(files.__file__).parent
     return files.digest(
         {
             "params": given,
             "processes": processes,  # each rounds and drops out on its own
             "data": [files.sha256(paths.TRAIN), files.sha256(paths.VALIDATION)],
             "base": base,
-            "code": [files.sha256(here / name) for name in _CODE],
+            "code": code(),
         }
     )[:16]
+
+
+def code() -> str:
+    """The hash of the training's code; if `make relock` proved it equal to the code that trained, the hash of that."""
+    package = Path(files.__file__).parent
+    found = code_hash(package / name for name in _CODE)
+    return relocked().get(found, found)
+
+
+def relocked() -> dict[str, str]:
+    """Hashes of code that `make relock` found to give equal results, each with the hash that the fingerprint uses."""
+    if not paths.RELOCKED.exists():
+        return {}
+    try:
+        found = json.loads(paths.RELOCKED.read_text(encoding="utf-8"))["training_code"]
+        return {str(key): str(value) for key, value in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{paths.RELOCKED} is not a file of make relock; run 'git checkout {paths.RELOCKED}'") from None
 
 
 def machine(processor: torch.device) -> dict[str, str]:
@@ -75,3 +95,7 @@ def machine(processor: torch.device) -> dict[str, str]:
 def state_name(mark: str, processor: torch.device) -> str:
     """The name of the folder under runs/train: state goes on only where it would have come to the same bits."""
     return files.digest([mark, machine(processor)])[:16]
+
+
+if __name__ == "__main__":  # for `make relock`, which asks each of two versions of the code for its own hash
+    print(code())
