@@ -8,6 +8,7 @@ Texts and likelihoods are kept in runs/, named by all that decides them and not 
 """
 
 import sys
+from collections.abc import Sequence
 
 from copywriter import files, params, paths, records, stage
 from copywriter.evaluation import measure, ngrams, predictions, row_statistics, scores
@@ -21,7 +22,11 @@ def run(variant: str, p: params.Params) -> str:
     measure.prepare(len(test))
     from copywriter.evaluation import predict  # brings torch, which the processes that score do without
 
-    rows = predict.predict(variant, test, p)
+    return score(variant, predict.predict(variant, test, p), predict.computed(p), p)
+
+
+def score(variant: str, rows: Sequence[predictions.Prediction], computed: str, p: params.Params) -> str:
+    """Scores what was predicted and writes all outputs; `computed` says how the likelihoods were."""
     library = ngrams.library([row.description for row in records.iterate_products(paths.TRAIN)], measure.RUN)
     found, signatures = measure.measure(rows, library)
     result = scores.rounded(found.sum(0))
@@ -30,9 +35,7 @@ def run(variant: str, p: params.Params) -> str:
     row_statistics.write(paths.statistics(variant), found)
     files.write_json(
         paths.scores(variant),
-        result
-        | {"rows": len(rows), "signatures": signatures, "decoding": decoding}
-        | {"scored": [predict.computed(p)]},
+        result | {"rows": len(rows), "signatures": signatures, "decoding": decoding} | {"scored": [computed]},
     )
     shown = ", ".join(f"{name} {result[name]}" for name in (*scores.OVERLAP, "nll", "stopped"))
     return f"{len(rows):,} texts, {shown}"
