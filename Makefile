@@ -4,12 +4,13 @@
 # make gpu-run HOST=me@host   the same on another machine's GPU, over ssh; ARGS='--commit base tuned' (docs/gpu-run.md)
 # make publish REPO=user/name   adapter and model card to a hub repository, private when new; HF_TOKEN in the environment
 # make test    all tests;  make check   ruff and mypy;  make lock   dvc.lock against code and params
+# make relock  dvc.lock after a change of code that changes no output: replayed without a GPU
 # make golden  the data stages and the base model from nothing: the hashes of dvc.lock
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # make servers  sshd and nginx from the system's packages, for the tests of remotes (Debian, as root)
-.PHONY: servers demo repro gpu-run compare publish test check lock golden
+.PHONY: servers demo repro gpu-run compare publish test check lock relock golden
 .DEFAULT_GOAL := demo
 
 .venv/ready: requirements.txt constraints.txt
@@ -52,6 +53,9 @@ check: .venv/ready-dev
 
 lock: .venv/ready
 	python -m tools.lock
+
+relock: .venv/ready
+	python -m tools.relock
 
 servers:
 	command -v /usr/sbin/sshd && command -v /usr/sbin/nginx || \
