@@ -6,12 +6,13 @@
 # make test      run all tests
 # make check     run ruff and mypy
 # make lock      compare dvc.lock with code and params
+# make relock    update dvc.lock after a code change that changes no output, proved by a replay without a GPU
 # make golden    run the data stages and fetch_model in an empty checkout and compare their hashes with dvc.lock
 # make servers   install sshd and nginx for the tests of remotes (Debian, as root)
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: servers demo repro gpu-run compare publish test check lock golden
+.PHONY: servers demo repro gpu-run compare publish test check lock relock golden
 .DEFAULT_GOAL := demo
 
 .venv/ready: requirements.txt constraints.txt
@@ -54,6 +55,9 @@ check: .venv/ready-dev
 
 lock: .venv/ready
 	python -m tools.lock
+
+relock: .venv/ready
+	python -m tools.relock
 
 servers:
 	command -v /usr/sbin/sshd && command -v /usr/sbin/nginx || \

@@ -36,6 +36,7 @@ SCORE_BARS = Path("metrics/score_bars.csv")
 REPORT = Path("metrics/report.md")
 REPORT_PAGE = Path("metrics/report.html")
 MODEL_CARD = Path("metrics/model_card.md")
+RELOCKED = Path("metrics/relocked.json")  # written by `make relock`: code that gives the results of earlier code
 
 # Scratch that outlives a run: checkpoints, TensorBoard, timings. DVC sets DVC_ROOT to the repository that the user
 # stands in, also for queued and --temp experiments, which run in a folder of their own.

@@ -1,8 +1,9 @@
 """Whether an adapter is what its receipt says: `python -m copywriter.verify models/adapter`.
 
-Four checks: the files' bytes; the histories in metrics/; some steps, trained again from a state under runs/ or from
-nothing; the validation loss of a slice. Each is equal, equal within rounding (another processor or library rounds
-otherwise), different, or not done for want of something. Exit code 1 when any is different.
+Five checks: the files' bytes; the histories in metrics/; the training's code; some steps, trained again from a
+checkpoint under runs/ or from the start; the validation loss of a slice. Each is equal, equal within rounding (another
+processor or library rounds otherwise), different, or not done because something is missing. Exit code 1 when any is
+different.
 """
 
 import argparse
@@ -52,6 +53,7 @@ def findings(adapter: Path, steps: int) -> Iterator[Finding]:
         return
     of = experiment.prepare(settings(told))
     with tempfile.TemporaryDirectory(prefix="copywriter-verify-") as scratch:
+        yield code(of, told)
         training = of.trainer(Path(scratch))
         yield replayed(of, training, told, steps)
         set_peft_model_state_dict(training.adapter, load_file(adapter / "adapter_model.safetensors"))
@@ -95,6 +97,13 @@ def histories(told: Mapping[str, Any]) -> Finding:
         if found != told[name]:
             wrong.append(f"{file} is not the history of this adapter")
     return Finding("histories", "different" if wrong else "equal", "; ".join(wrong))
+
+
+def code(of: experiment.Experiment, told: Mapping[str, Any]) -> Finding:
+    """Whether the fingerprint is the receipt's; after `make relock` that of changed code is."""
+    if fingerprint.fingerprint(of.params, of.base, told["processes"]) == told["fingerprint"]:
+        return Finding("code", "equal", "")
+    return Finding("code", "not done", "it was trained by another version of the code; 'make relock' compares them")
 
 
 def replayed(of: experiment.Experiment, training: QloraTrainer, told: Mapping[str, Any], steps: int) -> Finding:

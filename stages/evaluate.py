@@ -8,6 +8,7 @@ Texts and likelihoods are cached in runs/ under a digest of everything that dete
 """
 
 import sys
+from collections.abc import Sequence
 
 from copywriter import files, params, paths, records, stage
 from copywriter.evaluation import measure, ngrams, predictions, row_statistics, scores
@@ -22,7 +23,11 @@ def run(variant: str, p: params.Params) -> str:
     measure.preload(len(test))
     from copywriter.evaluation import predict  # imports torch, which the scoring processes do not need
 
-    rows = predict.predict(variant, test, p)
+    return score(variant, predict.predict(variant, test, p), predict.precision(p), p)
+
+
+def score(variant: str, rows: Sequence[predictions.Prediction], precision: str, p: params.Params) -> str:
+    """Scores what was predicted and writes all outputs; `precision` says how the likelihoods were computed."""
     train = (row.description for row in records.iterate_products(paths.TRAIN))
     statistics, signatures = measure.measure(rows, ngrams.index(list(train), memorisation.WORDS))
     result = scores.rounded(statistics.sum(0))
@@ -31,9 +36,7 @@ def run(variant: str, p: params.Params) -> str:
     row_statistics.write(paths.statistics(variant), statistics)
     files.write_json(
         paths.scores(variant),
-        result
-        | {"rows": len(rows), "signatures": signatures, "decoding": decoding}
-        | {"scored": [predict.precision(p)]},
+        result | {"rows": len(rows), "signatures": signatures, "decoding": decoding} | {"scored": [precision]},
     )
     shown = ", ".join(f"{name} {result[name]}" for name in (*scores.OVERLAP, "nll", "stopped"))
     return f"{len(rows):,} texts, {shown}"

@@ -170,6 +170,7 @@ def test_the_fingerprint_holds_every_module_that_a_training_imports_but_those_th
         "checkpoints/fingerprint",
         "checkpoints/lock",
         "checkpoints/process",
+        "code_hash",
         "errors",
         "files",
         "lora_options",

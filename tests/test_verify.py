@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from copywriter import files, paths, records, verify
+from copywriter.checkpoints import fingerprint
 from copywriter.errors import UserError
 from copywriter.modeling import loading
 from copywriter.training import receipt
@@ -53,7 +54,7 @@ def test_an_adapter_as_it_was_trained_is_equal_from_its_state_and_from_nothing(
     monkeypatch.setattr("sys.argv", ["verify", "models/adapter"])
     verify.main()
     told = capsys.readouterr().out
-    assert told.count(": equal") == 4
+    assert told.count(": equal") == 5
     assert "checkpoint-" in told
     assert "losses and weights" in told  # up to a state that was kept
     changed = {name for name, one in files.folder_hashes(copy).items() if before.get(name) != one}
@@ -83,7 +84,13 @@ def test_weights_that_are_not_those_of_the_run_are_found_though_the_hashes_agree
     file = paths.ADAPTER / "adapter_model.safetensors"
     save_file({name: 1.5 * one for name, one in load_file(file).items()}, file, metadata={"format": "pt"})
     tell({})
-    assert verdicts() == {"files": "equal", "histories": "equal", "replay": "equal", "validation": "different"}
+    assert verdicts() == {
+        "files": "equal",
+        "histories": "equal",
+        "code": "equal",
+        "replay": "equal",
+        "validation": "different",
+    }
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1 + 1e-6, "equal within rounding"), (1.2, "different")])
@@ -121,3 +128,15 @@ def test_a_receipt_says_nothing_of_the_machine(copy: Path) -> None:
 def test_changed_params_yaml_does_not_change_what_is_verified(copy: Path) -> None:
     prepare(copy, epochs=7, lora__r=4, seed=9)
     assert set(verdicts().values()) == {"equal"}
+
+
+def test_code_that_make_relock_found_equal_is_accepted(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained_with = fingerprint.code()
+    monkeypatch.setattr(fingerprint, "_CODE", fingerprint._CODE[1:])  # another hash, as after a renamed function
+    assert verdicts()["code"] == "not done"
+    files.write_json(paths.RELOCKED, {"training_code": {fingerprint.code(): trained_with}})
+    assert set(verdicts().values()) == {"equal"}
+    assert "checkpoint-" in next(one.check for one in verify.findings(paths.ADAPTER, 1) if "replay" in one.check)
+    paths.RELOCKED.write_text("[]")
+    with pytest.raises(UserError, match=r"is not a file of make relock; run 'git checkout metrics/relocked.json."):
+        verdicts()

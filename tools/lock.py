@@ -44,7 +44,10 @@ def work() -> str:
     if done.returncode:
         raise UserError(f"dvc repro --dry failed: {' '.join(done.stderr.split())}")
     if found := stale(done.stdout):
-        raise UserError(f"dvc.lock is stale for {', '.join(found)}; run 'dvc repro {found[-1]}' and commit dvc.lock")
+        raise UserError(
+            f"dvc.lock is stale for {', '.join(found)}; run 'make relock' if the code changed without a change of "
+            f"outputs, else 'dvc repro {found[-1]}', and commit dvc.lock"
+        )
     note = f"; not run yet, waiting for the first full run on a GPU: {', '.join(waiting)}" if waiting else ""
     return f"dvc.lock agrees with code and params for {', '.join(must_hold)}{note}"
 

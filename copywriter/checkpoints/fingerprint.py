@@ -1,6 +1,7 @@
 """Hashes of what determines a training's result: the receipt's fingerprint, and the folder of its state in runs/."""
 
 import importlib.metadata
+import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +11,11 @@ import torch
 
 from copywriter import files, paths
 from copywriter.checkpoints.schedule import Schedule
+from copywriter.code_hash import code_hash
+from copywriter.errors import UserError
 from copywriter.modeling import device
 from copywriter.params import Params
+from copywriter.retrieval import neighbours
 
 # No effect on the result: tracking, how often it is saved, later stages.
 _WITHOUT_EFFECT = {"tracking", "save_steps", "dataset", "sample", "split", "clean", "decoding"}
@@ -32,6 +36,7 @@ _CODE = (
     "modeling/loss.py",
     "modeling/nf4_layer.py",
     "prompt.py",
+    "retrieval/neighbours.py",
     "training/arguments.py",
     "training/callbacks.py",
     "training/data_order.py",
@@ -48,6 +53,8 @@ _LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbyte
 def effective(params: Params) -> dict[str, Any]:
     """The params that can change the adapter, as they were asked for."""
     without: dict[str, Any] = {**dict.fromkeys(_WITHOUT_EFFECT, True), "advanced": _ADVANCED_WITHOUT_EFFECT}
+    if not params.retrieval.neighbours:
+        without["retrieval"] = True
     return params.model_dump(exclude=without)
 
 
@@ -66,16 +73,39 @@ def fingerprint(params: Params, plan: Mapping[str, Any], base: Mapping[str, str]
     given = as_planned(effective(params), plan)
     if Schedule(params.schedule, 1, 1, params.advanced.decay_shape).extends:
         del given["epochs"]
-    here = Path(files.__file__).parent
     return files.digest(
         {
             "params": given,
             "processes": plan["processes"],  # each rounds and drops out on its own
-            "data": [files.sha256(paths.TRAIN), files.sha256(paths.VALIDATION)],
+            "data": [files.sha256(file) for file in data(params)],
             "base": base,
-            "code": [files.sha256(here / name) for name in _CODE],
+            "code": code(),
         }
     )[:16]
+
+
+def data(params: Params) -> list[Path]:
+    """The files of rows that the training reads."""
+    shown = [neighbours.file(rows) for rows in (paths.TRAIN, paths.VALIDATION)] if params.retrieval.neighbours else []
+    return [paths.TRAIN, paths.VALIDATION, *shown]
+
+
+def code() -> str:
+    """The hash of the training's code; if `make relock` proved it equal to the code that trained, the hash of that."""
+    package = Path(files.__file__).parent
+    found = code_hash(package / name for name in _CODE)
+    return relocked().get(found, found)
+
+
+def relocked() -> dict[str, str]:
+    """Hashes of code that `make relock` found to give equal results, each with the hash that the fingerprint uses."""
+    if not paths.RELOCKED.exists():
+        return {}
+    try:
+        found = json.loads(paths.RELOCKED.read_text(encoding="utf-8"))["training_code"]
+        return {str(key): str(value) for key, value in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{paths.RELOCKED} is not a file of make relock; run 'git checkout {paths.RELOCKED}'") from None
 
 
 def machine(processor: torch.device) -> dict[str, str]:
@@ -87,3 +117,7 @@ def machine(processor: torch.device) -> dict[str, str]:
 def state_name(mark: str, processor: torch.device) -> str:
     """The folder name under runs/train: a run resumes only where it would have computed the same bits."""
     return files.digest([mark, machine(processor)])[:16]
+
+
+if __name__ == "__main__":  # for `make relock`, which asks each of two versions of the code for its own hash
+    print(code())

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from copywriter import files, paths, prompt
+from copywriter.code_hash import code_hash
 from copywriter.evaluation import likelihood
 from copywriter.evaluation.predictions import Prediction
 from copywriter.generation import decode_batch, generate, generation_cache, kv_cache, sampling
@@ -100,5 +101,5 @@ def precision(p: Params) -> str:
     return f"{values}, an adapter merged in float32, computed in {dtype}"
 
 
-def _code(modules: Sequence[ModuleType]) -> list[str]:
-    return [files.sha256(Path(str(module.__file__))) for module in modules]
+def _code(modules: Sequence[ModuleType]) -> str:
+    return code_hash(Path(str(module.__file__)) for module in modules)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from copywriter import errors, files, paths
+from copywriter import errors, files
 from copywriter.checkpoints import fingerprint
 from copywriter.errors import UserError
 from copywriter.modeling.loading import RECEIPT
@@ -25,7 +25,7 @@ def contents(of: Experiment, training: QloraTrainer | None) -> dict[str, Any]:
         "base": of.base,
         "params": fingerprint.effective(of.params),
         "plan": of.plan.content(),
-        "data": {path.as_posix(): files.sha256(path) for path in (paths.TRAIN, paths.VALIDATION)},
+        "data": {path.as_posix(): files.sha256(path) for path in fingerprint.data(of.params)},
         "rows": len(of.train),
         "cut_rows": sum(example.cut for example in of.train),
         "tokens_per_epoch": int(of.train_data.lengths.sum()),

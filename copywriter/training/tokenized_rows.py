@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from copywriter import files, paths, prompt, records
+from copywriter.code_hash import code_hash
 from copywriter.params import Params
 from copywriter.prompt import Example, Prompter
 from copywriter.retrieval import neighbours
@@ -45,7 +46,7 @@ def key(rows: Path, weights: Path, params: Params, dropout: float = 0.0) -> str:
             "prompt": params.prompt.model_dump(),
             "limits": [params.max_length, params.max_prompt_length],
             "retrieved": neighbours.identity(rows, params, dropout),
-            "code": [files.sha256(Path(file)) for file in (prompt.__file__, neighbours.__file__, __file__)],
+            "code": code_hash(Path(file) for file in (prompt.__file__, neighbours.__file__, __file__)),
             "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         }
     )[:16]
