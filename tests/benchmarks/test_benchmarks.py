@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import data, make_catalogue, measure
+from benchmarks import data, make_catalogue
 from copywriter.records import Product
 from tests.conftest import ROOT
+from tests.support import measure
 
 ALLOCATE = "import sys, time; held = b'x' * int(sys.argv[1]); time.sleep(0.6)"
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ALLOCATE!r}, sys.argv[1]]); print('done')"

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.writers import WAYS
+from benchmarks.generate import WAYS
 from tests.conftest import ROOT
 
 

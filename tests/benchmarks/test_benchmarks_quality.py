@@ -54,9 +54,9 @@ def test_a_paused_training_goes_on_and_ends_where_it_would_have(room: Path) -> N
     p = ready(room)
     for name, minutes in (("whole", 60.0), ("paused", 0.0)):
         ended = recipe.train(ROWS, p, 2, None, minutes, room / name)
-        assert ended == (name == "whole") == (recipe.told(room / name) is not None)
+        assert ended == (name == "whole") == (recipe.finished(room / name) is not None)
     assert recipe.train(ROWS, p, 2, None, 60, room / "paused")
-    whole, paused = (recipe.told(room / name) or {} for name in ("whole", "paused"))
+    whole, paused = (recipe.finished(room / name) or {} for name in ("whole", "paused"))
     assert whole["steps"] == paused["steps"] > 2
     assert whole["tokens"] == paused["tokens"] > 0
     weights = [load_file(room / name / loading.WEIGHTS) for name in ("whole", "paused")]
@@ -70,7 +70,7 @@ def test_an_adapter_of_other_rows_is_not_taken_for_this_catalogues(room: Path) -
     recipe.train(ROWS, p, 1, 1, 60, room / "plain")
     records.write_products(paths.TRAIN, ROWS[1:])
     with pytest.raises(UserError, match=r"other rows than data/train\.parquet holds; delete it"):
-        recipe.told(room / "plain")
+        recipe.finished(room / "plain")
 
 
 def test_texts_of_the_plain_adapter_are_those_of_generate(room: Path) -> None:

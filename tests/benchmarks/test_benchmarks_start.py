@@ -16,19 +16,19 @@ from tests.support import tiny
 def test_seconds_within_another_mark_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 12.0, 15.0, 16.0, 20.0])
     monkeypatch.setattr(startup_trace, "_STARTED", 9.0)
-    found = startup_trace.Marks()
+    found = startup_trace.Spans()
     monkeypatch.setattr(time, "time", lambda: next(clock))
     with found.within("outer"), found.within("inner"):
         pass
-    found.leave_off()
+    found.count()
     assert found.seconds == {"everything else": 1.0 + 4.0, "outer": 2.0 + 1.0, "inner": 3.0}
 
 
 def test_every_mark_names_a_function_that_there_is() -> None:
-    found = startup_trace.Marks()
-    for name, places in startup_trace._MARKED.items():
+    found = startup_trace.Spans()
+    for name, places in startup_trace._TRACED.items():
         for place in places:
-            owner, last = startup_trace.named(place)
+            owner, last = startup_trace.resolve(place)
             assert callable(getattr(owner, last)), name
     assert found.seconds == {}
 

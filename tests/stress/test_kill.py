@@ -57,7 +57,9 @@ def test_one_and_two_threads_give_equal_bits(
     monkeypatch.chdir(tiny.room(tmp_path / "room", tiny_base, kill.SMALL, 40))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("COPYWRITER_RUNS", str(tmp_path / "runs"))
-    found = [trial.apart({"quantization": quantization}, 4, OMP_NUM_THREADS=threads) for threads in ("1", "2")]
+    found = [
+        trial.train_in_process({"quantization": quantization}, 4, OMP_NUM_THREADS=threads) for threads in ("1", "2")
+    ]
     assert found[0]["steps"] == 4
     for one in found:
         del one["tokens_per_second"]
