@@ -54,11 +54,11 @@ class Trip:
 
 
 @pytest.fixture(scope="module")
-def trip(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Trip:
+def trip(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, warm_folder: Path) -> Trip:
     """Packed in small parts, run on the host, brought back; not yet taken over."""
     place = tmp_path_factory.mktemp("trip")
     shutil.copytree(tiny_base, place / "published")
-    made = shop_checkout(place, place / "published", epochs=1)
+    made = shop_checkout(place, place / "published", epochs=1).warm(warm_folder)
     params = yaml.safe_load((made.folder / "params.yaml").read_text())
     del params["epochs"]
     (made.folder / "params.yaml").write_text(COMMENTED.format(yaml.safe_dump(params)))
@@ -117,7 +117,7 @@ def test_only_training_and_what_follows_ran_there_each_stage_timed(trip: Trip) -
     assert record["tuned"]["machine"]["device"]
 
 
-def test_neither_data_nor_base_model_comes_home_and_only_what_is_read_is_carried(trip: Trip, tmp_path: Path) -> None:
+def test_data_and_base_model_stay_and_only_needed_files_are_sent(trip: Trip, tmp_path: Path) -> None:
     locked = pipeline.hashes((trip.made.folder / "dvc.lock").read_text())
     archive.unpack(trip.back, tmp_path)
     assert not set(objects.verified(tmp_path / "objects")) & set(locked.values())
