@@ -46,7 +46,7 @@ def measured(changes: dict[str, Any], gib: float | None = None, by: Meter | None
     return memory.measured(job, by or Meter())
 
 
-def test_the_grid_holds_every_setting_once_and_checkpoints_only_what_is_not_compiled() -> None:
+def test_the_grid_has_each_setting_once_no_compiled_checkpointing() -> None:
     eager, compiled = list(memory.settings([1, 8], False)), list(memory.settings([1, 8], True))
     assert len({str(one) for one in eager}) == len(eager) == 5 * 2 * 2
     assert len({str(one) for one in compiled}) == len(compiled) == 5 * 2
@@ -56,7 +56,7 @@ def test_the_grid_holds_every_setting_once_and_checkpoints_only_what_is_not_comp
 
 @pytest.mark.usefixtures("room")
 @pytest.mark.parametrize("changes", [{}, {"dequantize": False, "gradient_checkpointing": True}])
-def test_a_setting_is_trained_as_the_stage_does_and_stands_beside_what_was_expected(changes: dict[str, Any]) -> None:
+def test_expected_and_measured_memory_share_a_row_of_the_table(changes: dict[str, Any]) -> None:
     found = measured(SMALL | changes)
     seen = Seen(**found["seen"])
     assert seen == Meter().seen()
@@ -70,7 +70,7 @@ def test_a_setting_is_trained_as_the_stage_does_and_stands_beside_what_was_expec
 
 
 @pytest.mark.usefixtures("room")
-def test_memory_that_runs_out_is_a_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_a_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_memory(*given: Any, **named: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -83,7 +83,7 @@ def test_memory_that_runs_out_is_a_row_of_the_table(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("room")
-def test_what_fit_chooses_is_trained_where_so_much_is_free_and_what_cannot_fit_is_no_failure() -> None:
+def test_settings_that_fit_chooses_are_trained_or_refused() -> None:
     by = Meter()
     said, good = memory.fits(2.0, measured({"compile": False, "fit": "auto", "dequantize": "auto"}, 2.0, by))
     assert good
@@ -103,7 +103,7 @@ def test_a_1b_model_in_4_bits_with_checkpointing_may_take_6_gib() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device would be measured")
-def test_without_a_gpu_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_it_exits_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["memory"])
     with pytest.raises(SystemExit, match="needs a CUDA device"):
         memory.main()

@@ -50,7 +50,7 @@ def test_the_plain_recipe_learns_the_tokens_that_ours_learns(room: Path) -> None
     assert sorted(found) == sorted(ours)
 
 
-def test_a_paused_training_goes_on_and_ends_where_it_would_have(room: Path) -> None:
+def test_a_paused_training_ends_like_an_uninterrupted_one(room: Path) -> None:
     p = ready(room)
     for name, minutes in (("whole", 60.0), ("paused", 0.0)):
         ended = recipe.train(ROWS, p, 2, None, minutes, room / name)
@@ -65,7 +65,7 @@ def test_a_paused_training_goes_on_and_ends_where_it_would_have(room: Path) -> N
     assert any(value.any() for name, value in weights[0].items() if "lora_B" in name)
 
 
-def test_an_adapter_of_other_rows_is_not_taken_for_this_catalogues(room: Path) -> None:
+def test_an_adapter_of_other_rows_is_refused(room: Path) -> None:
     p = ready(room)
     recipe.train(ROWS, p, 1, 1, 60, room / "plain")
     records.write_products(paths.TRAIN, ROWS[1:])
@@ -96,7 +96,7 @@ def test_a_judge_gives_the_scores_of_evaluate(room: Path) -> None:
     assert found.keys() >= set(quality.SHOWN)
 
 
-def test_unquantised_weights_are_held_against_the_values_that_were_trained(
+def test_unquantised_weights_are_compared_with_the_trained_values(
     room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ready(room, epochs=1, learning_rate=0.01)

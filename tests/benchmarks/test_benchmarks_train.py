@@ -43,7 +43,7 @@ def job(tmp_path: Path) -> Job:
     )
 
 
-def test_every_side_trains_the_same_tokens_and_stands_in_the_table(
+def test_all_sides_train_the_same_tokens_and_are_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def in_this_process(module: str, given: Job, log: Path, limit: float) -> dict[str, Any]:
@@ -111,13 +111,15 @@ def test_shapes_have_the_published_number_of_parameters(shape: str) -> None:
         ("pass\n", "exit code 0: no output"),
     ],
 )
-def test_a_side_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, expected: str) -> None:
+def test_a_failed_side_has_its_error_as_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, expected: str
+) -> None:
     (tmp_path / "broken_side.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert sides.run_job("broken_side", job(tmp_path), tmp_path / "log", 3)["failed"] == expected
 
 
-def test_a_failure_stands_in_the_table_and_the_largest_batch_is_halved_until_it_fits(
+def test_failures_are_in_the_table_and_the_largest_batch_is_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {"parameters": 2**30, "flops": 1e15, "memory_gib": 100.0, "device": "a card", "versions": {}, "tokens": 8}

@@ -115,7 +115,7 @@ def test_without_such_a_revision_the_command_to_type_is_named(history: Path) -> 
         compare.holds_base()
 
 
-def test_a_stages_peak_is_its_own_not_that_of_the_process_that_started_it() -> None:
+def test_a_stages_memory_peak_excludes_the_parent_process() -> None:
     code = "from copywriter import stage; print(stage._peak_mib())"
     start = f"held = b'x' * 900_000_000; import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
     done = subprocess.run([sys.executable, "-c", start], cwd=ROOT, capture_output=True, text=True, check=True)
