@@ -37,6 +37,22 @@ def warm_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+# The files that take longest, longest first. They start first, so that no worker ends minutes after the other.
+LONGEST = (
+    *("tests/test_pipeline.py", "tests/tools/test_gpu_run.py", "tests/test_golden.py", "tests/stress/test_kill.py"),
+    *("tests/remotes/test_remotes.py", "tests/checkpoints/test_checkouts.py", "tests/training/test_processes.py"),
+    *("tests/training/test_faults.py", "tests/stages/test_train_qlora.py", "tests/stages/test_evaluate.py"),
+    *("tests/benchmarks/test_benchmarks_quality.py", "tests/benchmarks/test_benchmarks_start.py"),
+    "tests/benchmarks/test_benchmarks_generate.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Moves the tests of the longest files to the front."""
+    rank = {(ROOT / name): number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 class Quiet:
     """A mixin for HTTP request handlers that write no log."""
 
