@@ -1,4 +1,4 @@
-"""Says before a long run what it will run on and about how long it will take: `make repro`."""
+"""Prints the device and the estimated time of a run before it starts: `make repro`."""
 
 import json
 
@@ -14,7 +14,7 @@ TOKENS_A_ROW = 186  # the practice catalogue's mean, for a checkout in which ana
 
 
 def tokens_per_epoch(p: params.Params) -> int:
-    """About how many tokens an epoch has: the rows of the sample, as long as the rows that were measured last."""
+    """Estimated tokens of an epoch: the sample's rows times the mean length that analyze_lengths measured last."""
     try:
         lengths = json.loads(paths.LENGTHS.read_text(encoding="utf-8"))
         mean = float(lengths["epoch"]["tokens"] / lengths["rows"])
@@ -24,7 +24,7 @@ def tokens_per_epoch(p: params.Params) -> int:
 
 
 def cpu_hours(p: params.Params) -> float:
-    """Hours that training and two evaluations would take on two cores with the smallest model."""
+    """Estimated hours of training and two evaluations on two cores with the smallest model."""
     trained = tokens_per_epoch(p) * p.epochs
     written = 2 * p.sample.size * (1 - p.split.train - p.split.validation) * p.decoding.max_new_tokens
     return (trained / CPU_TRAINED_PER_SECOND + written / CPU_WRITTEN_PER_SECOND) / 3600
@@ -47,7 +47,7 @@ def work() -> str:
 
 def main() -> None:
     """Wires the command."""
-    stage.run("outlook", work)
+    stage.run("time_estimate", work)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Remotes: what goes where, over real servers on loopback, and what faults of theirs leave behind."""
+"""Remotes over real servers on loopback: which outputs go where, and faults of servers."""
 
 import os
 import shutil
@@ -221,19 +221,19 @@ def pulled_any(checkout: Checkout) -> bool:
 def test_a_damaged_object_is_refused_until_it_is_replaced(fault: str, checkout: Checkout, tmp_path: Path) -> None:
     checkout.run("dvc", "push", "models/adapter")
     there = checkout.folder / "adapters"
-    victim = max((file for file in there.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
-    good = victim.read_bytes()
-    victim.chmod(0o644)
+    damaged = max((file for file in there.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+    good = damaged.read_bytes()
+    damaged.chmod(0o644)
     if fault == "missing":
-        victim.unlink()
+        damaged.unlink()
     else:
-        victim.write_bytes(good[:1000] if fault == "truncated" else b"x" + good[1:])
+        damaged.write_bytes(good[:1000] if fault == "truncated" else b"x" + good[1:])
     clone = checkout.clone(tmp_path / "clone")
     shutil.copytree(there, clone.folder / "adapters")
     said = clone.run("dvc", "pull", "models/adapter", ok=False)
     assert "ERROR" in said
     assert not pulled_any(clone)
-    again = clone.folder / "adapters" / victim.relative_to(there)
+    again = clone.folder / "adapters" / damaged.relative_to(there)
     again.parent.mkdir(parents=True, exist_ok=True)
     again.write_bytes(good)
     clone.run("dvc", "pull", "models/adapter")

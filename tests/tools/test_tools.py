@@ -1,4 +1,4 @@
-"""What `make` types: the verdict on dvc.lock, and the outlook before a long run."""
+"""The commands behind `make`: check of dvc.lock, time estimate, demo, comparison."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def test_what_dvc_would_run_is_stale() -> None:
         lock.stale("")
 
 
-def test_the_outlook_grows_with_the_work() -> None:
+def test_the_time_estimate_grows_with_the_work() -> None:
     hours = time_estimate.cpu_hours(changed())
     assert 10 < hours < 200
     assert time_estimate.cpu_hours(changed(epochs=6)) > hours
@@ -57,7 +57,7 @@ def test_the_outlook_grows_with_the_work() -> None:
         (None, 80 * time_estimate.TOKENS_A_ROW),
     ],
 )
-def test_the_outlook_takes_rows_as_long_as_those_measured_last(
+def test_the_time_estimate_uses_the_row_lengths_measured_last(
     measured: dict[str, Any] | None, tokens: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("copywriter.paths.LENGTHS", tmp_path / "lengths.json")
