@@ -45,9 +45,9 @@ def begin_and_lose(made: Checkout) -> None:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, warm_folder: Path) -> Checkout:
+def first(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Checkout:
     """A clone that trains three epochs without a break."""
-    made = shop_checkout(tmp_path_factory.mktemp("first"), tiny_base, **GIVEN).warm(warm_folder)
+    made = shop_checkout(tmp_path_factory.mktemp("first"), tiny_base, **GIVEN)
     made.dvc("repro", "train_qlora")
     made.git("add", "-A")
     made.git("commit", "-q", "-m", "three epochs")
@@ -55,11 +55,11 @@ def first(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, warm_folder
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, warm_folder: Path) -> Checkout:
+def second(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Checkout:
     """A clone that was lost in the middle of its training and made again, with the folder of runs left."""
     place = tmp_path_factory.mktemp("second")
     begin_and_lose(shop_checkout(place, tiny_base, **GIVEN))
-    made = shop_checkout(place, tiny_base, **GIVEN).warm(warm_folder)
+    made = shop_checkout(place, tiny_base, **GIVEN)
     command = [sys.executable, "-m", "dvc", "repro", "train_qlora"]
     done = subprocess.run(command, cwd=made.folder, env=made.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
