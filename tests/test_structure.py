@@ -18,6 +18,17 @@ from tests.conftest import ROOT
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 # Their values are tracked as params and outs, and none of them changes what a stage writes.
 NOT_DEPS = {f"copywriter/{name}.py" for name in ("__init__", "errors", "params", "paths", "stage", "throughput")}
+# Folders of tests that mirror no folder of copywriter/: what each of them tests.
+OTHER_TESTS = {
+    "benchmarks": "benchmarks/",
+    "remotes": "dvc.yaml and .dvc/config: push and pull of the pipeline's outputs",
+    "stages": "stages/",
+    "stress": "the pipeline under kills and extensions, for minutes",
+    "support": "what tests and benchmarks share",
+    "tools": "tools/",
+}
+LONGEST_MODULE = 300  # lines
+LONGEST_NAME = 70  # characters behind test_
 PROMISED = [
     *("dvc", "transformers", "peft", "bitsandbytes", "trl", "datasets", "accelerate", "evaluate"),
     *("sacrebleu", "rouge_score", "pyarrow", "torch.utils.tensorboard"),
@@ -91,6 +102,35 @@ def test_imports_flow_one_way() -> None:
     for file in sources("copywriter", "stages"):
         roots = {name.split(".")[0] for name in imported(file)}
         assert not roots & {"stages", "tools", "tests", "benchmarks"}, file
+
+
+def folders(of: str) -> set[str]:
+    """The packages directly below a folder."""
+    return {file.parent.name for file in (ROOT / of).glob("*/__init__.py")}
+
+
+def test_each_folder_of_tests_mirrors_one_folder_of_code() -> None:
+    assert folders("tests") - OTHER_TESTS.keys() == folders("copywriter")
+    assert folders("tests") >= OTHER_TESTS.keys()
+
+
+EVERYWHERE = ("benchmarks", "copywriter", "stages", "tests", "tools")
+
+
+@pytest.mark.parametrize("folder", EVERYWHERE)
+def test_no_module_is_long(folder: str) -> None:
+    lines = {file.relative_to(ROOT): len(file.read_text().splitlines()) for file in sources(folder)}
+    assert {file: count for file, count in lines.items() if count > LONGEST_MODULE} == {}
+
+
+def test_no_test_has_a_long_name() -> None:
+    names = {
+        node.name.removeprefix("test_"): file.relative_to(ROOT)
+        for file in sources("tests")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+    assert {name: file for name, file in names.items() if len(name) > LONGEST_NAME} == {}
 
 
 @pytest.mark.parametrize("library", PROMISED)
