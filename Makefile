@@ -15,14 +15,15 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: servers demo repro gpu-run compare publish test check lock relock golden
 .DEFAULT_GOAL := demo
 
+# --no-compile: Python compiles a module at its first import, and most of those installed are never imported.
 .venv/ready: requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install -q -r requirements.txt
+	.venv/bin/pip install -q --no-compile -r requirements.txt
 	.venv/bin/python -m tools.plots_page
 	touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt
-	.venv/bin/pip install -q -r requirements-dev.txt
+	.venv/bin/pip install -q --no-compile -r requirements-dev.txt
 	touch $@
 
 demo: .venv/ready
@@ -43,7 +44,7 @@ publish: .venv/ready
 	python -m tools.publish "$(REPO)" $(if $(PUBLIC),--public)
 
 test: .venv/ready-dev
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 golden: .venv/ready-dev
 	pytest tests/test_golden.py

@@ -1,1 +1,1 @@
-"""Speed on stated work, peers beside it, both sides in one run."""
+"""Speed, memory and quality, this project and its peers measured in the same run; one module a subject."""

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks import make_catalogue, measure
+from benchmarks import make_catalogue
 from copywriter import files, paths, records, text
 from copywriter.records import Product
+from tests.support import measure
 
 ROOT = Path(__file__).parents[1]
 SIZES = (100_000, 500_000, make_catalogue.OFFICIAL)

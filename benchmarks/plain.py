@@ -18,14 +18,14 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks import process, quality, recipe
+from benchmarks import quality, recipe
 from benchmarks.quality import Judge, Side
 from copywriter import errors, files, params, paths, records
 from copywriter.errors import UserError
 from copywriter.modeling import device, loading
 from copywriter.training import receipt
 from stages import train_qlora
-from tests.support import tiny
+from tests.support import process, tiny
 
 PLAIN, OURS = "greedy", "params.yaml"  # decodings
 TINY = {  # changes to params.yaml
@@ -45,7 +45,7 @@ def train(options: argparse.Namespace) -> None:
     started = []
     for epochs in options.epochs:
         folder = recipe.folder_of(epochs, options.steps, options.out)
-        if recipe.told(folder) is None:
+        if recipe.finished(folder) is None:
             folder.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, "-m", "benchmarks.plain", "--only", str(epochs), "--out", str(options.out)]
             command += ["--minutes", str(options.minutes)]
@@ -85,7 +85,7 @@ def report(options: argparse.Namespace, p: params.Params) -> None:
     weights, trainings = {"base": paths.BASE}, {}
     for epochs in options.epochs:
         folder = recipe.folder_of(epochs, options.steps, options.out)
-        if (one := recipe.told(folder)) is not None:
+        if (one := recipe.finished(folder)) is not None:
             name = f"plain, {folder.name.replace('-', ' ')}"
             weights[name], trainings[name] = folder, one
         else:

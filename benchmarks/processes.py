@@ -1,6 +1,6 @@
 """Training on one GPU and on all visible ones, the same rows and batches: `python -m benchmarks.processes`.
 
-Prints real tokens/s of both, their ratio, and how far their losses are apart.
+Prints real tokens/s of both, their ratio, and the largest relative difference of their losses.
 """
 
 import argparse
@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from benchmarks import prepare, rows, shapes
-from benchmarks.ours import ours
+from benchmarks import synthetic
 from benchmarks.sides import SEED, Job, Side
+from benchmarks.trainers import ours
 from copywriter.errors import UserError
 from copywriter.modeling import device
 from copywriter.training import data_order, launch
+from tests.support import shapes
 
 NAME = "benchmarks.processes"
 
@@ -30,7 +31,7 @@ class _Clock(TrainerCallback):
     """Counts the real tokens of all processes and the seconds between two steps, then ends the training."""
 
     def __init__(self, trainer: Any, warmup: int, steps: int) -> None:
-        """Starts to watch `trainer`."""
+        """Wraps the training step of `trainer` and registers the callback."""
         self._trainer, self._first, self._last = trainer, warmup, warmup + steps
         self._counts = torch.zeros(2, dtype=torch.int64, device=trainer.args.device)
         self._begin = (0.0, 0)
@@ -38,14 +39,14 @@ class _Clock(TrainerCallback):
         step = trainer.training_step
 
         def counted(model: Any, inputs: Any, *rest: Any) -> Any:
-            self._counts += rows.count_tokens(inputs["input_ids"]).to(self._counts.device)
+            self._counts += synthetic.count_tokens(inputs["input_ids"]).to(self._counts.device)
             return step(model, inputs, *rest)
 
         trainer.training_step = counted
         trainer.add_callback(self)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
-        """Takes the time when all processes have got so far."""
+        """Takes the time when all processes have finished the step."""
         if state.global_step in (self._first, self._last):
             tokens = int(self._trainer.accelerator.reduce(self._counts.clone())[0])  # waits for the device too
             now = time.perf_counter()
@@ -60,7 +61,7 @@ def train(options: argparse.Namespace) -> str:
     figures = shapes.figures(options.shape, options.tiny)
     weights = options.scratch / options.shape
     if team.is_main_process and not weights.exists():
-        prepare.build(weights, figures, device.choose())
+        synthetic.build(weights, figures, device.choose())
     team.wait_for_everyone()
     micro = data_order.micro_batch(options.batch, options.micro, team.num_processes)
     changes = {"advanced.dequantize": True, "batch_size": options.batch, "micro_batch_size": micro}
@@ -84,7 +85,7 @@ def train(options: argparse.Namespace) -> str:
     training: Any = ours(
         Side("ours-dense", "ours", "4bit", "", changes=changes),
         job,
-        rows.draw(options.rows, figures["vocab_size"], SEED),
+        synthetic.draw(options.rows, figures["vocab_size"], SEED),
     )
     clock = _Clock(training, options.warmup, options.steps)
     training.train()

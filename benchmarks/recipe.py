@@ -27,7 +27,7 @@ from copywriter.modeling import device, loading
 from copywriter.prompt import Prompter, load_tokenizer
 from copywriter.records import Product
 
-TOLD = "training.json"  # in an adapter's folder: what its training was; written last
+FINISHED = "training.json"  # in an adapter's folder: epochs, steps and tokens of its training; written last
 DROPOUT = 0.05  # of LoRA's input: TRL's own default
 _CHECKPOINTS, _PAUSED = "checkpoints", "paused.json"  # in it as well
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes")
@@ -60,9 +60,9 @@ def folder_of(epochs: float, steps: int | None, out: Path) -> Path:
     return out / (f"{epochs:g}-epochs" if steps is None else f"{steps}-steps")
 
 
-def told(folder: Path) -> dict[str, Any] | None:
-    """What a training said when it ended; None when it did not. UserError when it learned from other rows."""
-    file = folder / TOLD
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Epochs, steps and tokens of a finished training; None when it has not finished. UserError: other rows."""
+    file = folder / FINISHED
     if not file.exists():
         return None
     found: dict[str, Any] = json.loads(file.read_text())
@@ -146,7 +146,7 @@ def train(
     training.model.save_pretrained(folder)
     load_tokenizer(paths.BASE).save_pretrained(folder)
     files.write_json(folder / loading.RECEIPT, {"base": loading.base_identity(paths.BASE)})  # what merging it asks for
-    told = {
+    facts = {
         "epochs": state.epoch,
         "steps": state.global_step,
         "tokens": round(state.epoch * sum(len(one) for one in training.train_dataset["input_ids"])),
@@ -154,7 +154,7 @@ def train(
         "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         "data": files.sha256(paths.TRAIN),
     }
-    files.write_json(folder / TOLD, told)
+    files.write_json(folder / FINISHED, facts)
     return True
 
 

@@ -1,6 +1,6 @@
-"""Warm-up, stable, decay beside cosine on the working folder's data: `python -m benchmarks.schedules`.
+"""Warm-up, stable, decay (WSD) against cosine on the working folder's data: `python -m benchmarks.schedules`.
 
-Prints the validation loss at the end of each run, and its ratio to cosine's; --epochs, --rates and --decays widen it.
+Prints the validation loss at the end of each run and its difference to cosine's.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from tests.support import trial
 
 
 def variants(decays: list[float]) -> dict[str, dict[str, Any]]:
-    """What is compared, by name; the first is what the others are held against."""
+    """Changes to params.yaml by name; the first is the reference."""
     found: dict[str, dict[str, Any]] = {"cosine": {"schedule.shape": "cosine"}}
     for decay in decays:
         for shape in ("1-sqrt", "linear"):
@@ -20,7 +20,7 @@ def variants(decays: list[float]) -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Wires the table."""
+    """Reads the command line and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.schedules", description=__doc__)
     parser.add_argument("--epochs", type=int, nargs="+", default=[3])
     parser.add_argument("--rates", type=float, nargs="+", default=[0.0002])
@@ -32,7 +32,7 @@ def main() -> None:
             first = 0.0
             for name, given in variants(options.decays).items():
                 common = {"epochs": epochs, "learning_rate": rate, "advanced.eval_steps": 10**9, "save_steps": 10**9}
-                result = trial.apart(common | {"tracking": []} | given)
+                result = trial.train_in_process(common | {"tracking": []} | given)
                 loss = result["validation"][str(result["steps"])]
                 first = first or loss
                 print(f"| {epochs} | {rate:g} | {name} | {loss:.4f} | {loss / first - 1:+.2%} |", flush=True)

@@ -1,17 +1,25 @@
-"""What is compared: the sides, the settings they share, and the job that one process of one side gets."""
+"""The sides of the training benchmark, the settings they share, and a job for one side in its own process."""
 
+import contextlib
 import dataclasses
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-ROOT = Path(__file__).parent.parent
+from tests.support.process import ROOT as ROOT
+
 MAX_LENGTH, MAX_PROMPT = 525, 75
 BATCH = 8
 LEARNING_RATE = 2e-4
 LORA: dict[str, Any] = {"r": 16, "alpha": 32}  # on all linear layers
 SEED = 42
+_ERROR = re.compile(r"^[\w.]*(Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -83,21 +91,21 @@ SIDES = {side.name: side for side in _SIDES}
 
 @dataclass(frozen=True)
 class Job:
-    """What one process does; it travels as a JSON file."""
+    """One process's work, handed over as a JSON file."""
 
     shape: str
     side: str  # "" for the preparation of a shape
     tiny: bool
     weights: Path  # the base model, made by the preparation
     folder: Path  # scratch
-    result: Path  # JSON, written as soon as something is known
+    result: Path  # JSON, written after each phase
     kernels: Path  # text: the kernels of a step that take most of its time
     rows: int
     micro: int  # rows of MAX_LENGTH tokens in a batch
     warmup: int  # steps before the clock starts
-    steps: int  # at most so many are timed
-    seconds: float  # no further step is timed after so long
-    apart: int  # steps taken apart into forward, backward and so on, after the timed ones
+    steps: int  # the most that are timed
+    seconds: float  # no further step is timed after this time
+    apart: int  # steps split into forward, backward and so on, after the timed ones
     profiled: int  # steps under torch.profiler, after these
     started: float  # time.monotonic() when the process was started
 
@@ -110,3 +118,41 @@ class Job:
         """The job in `file`."""
         given = json.loads(file.read_text())
         return cls(**given | {name: Path(given[name]) for name in ("weights", "folder", "result", "kernels")})
+
+
+def run_job(module: str, job: Job, log: Path, limit: float) -> dict[str, Any]:
+    """The result of `python -m module` for the job; its key "failed" says why there is none, or what failed later."""
+    file = job.result.with_suffix(".job")
+    job.write(file)
+    # One GPU, which every side is made for; the user's own settings take precedence.
+    environment = {"CUDA_VISIBLE_DEVICES": "0", **os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(file)],
+            cwd=ROOT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code: int | None = None
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:  # and its children: compilers, data loaders
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    result: dict[str, Any] = json.loads(job.result.read_text()) if job.result.exists() else {}
+    if code != 0 or not result:
+        how = f"exceeded {limit:.0f} s" if code is None else f"exit code {code}"
+        result["failed"] = f"{how}: {_last_error(log)}"
+    return result
+
+
+def _last_error(log: Path) -> str:
+    """The last error in a log, else its last line."""
+    text = log.read_text(errors="replace").strip()
+    errors = list(_ERROR.finditer(text))
+    return (errors[-1][0] if errors else text.rpartition("\n")[2])[:250] or "no output"

@@ -1,7 +1,8 @@
-"""Seconds from `dvc repro train_qlora` to the first optimizer step, and where they go: `python -m benchmarks.start`.
+"""Seconds from `dvc repro train_qlora` to the first optimizer step, part by part: `python -m benchmarks.start`.
 
-Run in a checkout with data/ and models/base. Cold: nothing is kept of an earlier run, neither tokenised rows nor
-compilations. Warm: the same once more, with what the cold run left under runs/.
+Cold: without tokenized rows or compilations of an earlier run. Warm: the same again, with what the cold run left under
+runs/. `--ask` measures instead the seconds from the start of `ask` to its first letter and to its end. Run it in a
+checkout with data/ (not for --ask) and models/base, on an otherwise idle machine.
 """
 
 import argparse
@@ -25,12 +26,12 @@ from tests.support import trial
 from tests.support.tiny import ROOT
 
 TARGETS = {"cold": 90.0, "warm": 30.0}  # seconds
-WITH_DVC = importlib.util.find_spec("dvc") is not None  # else the stage alone is timed, and said
-_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "DVC_ROOT")  # the user's own would be warm already
+WITH_DVC = importlib.util.find_spec("dvc") is not None  # else the stage alone is timed, and the table says so
+_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "DVC_ROOT")  # the user's caches are warm
 
 
-def room(folder: Path, changes: dict[str, Any]) -> None:
-    """Makes `folder` a checkout of its own: this code, the data and the base model, and the stage as DVC knows it."""
+def checkout(folder: Path, changes: dict[str, Any]) -> None:
+    """Makes `folder` a checkout with this code, the data, the base model and DVC."""
     for name in ("benchmarks", "copywriter", "stages"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (paths.TRAIN, paths.VALIDATION):
@@ -44,7 +45,7 @@ def room(folder: Path, changes: dict[str, Any]) -> None:
 
 
 def _take(source: str, target: str | Path) -> None:
-    """A file, by a second name where the disk allows it."""
+    """Links a file, or copies it where the disk has no hard links."""
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(Path(source).resolve(), target)
@@ -53,13 +54,13 @@ def _take(source: str, target: str | Path) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """One GPU, as every stage is timed on; what runs keep lies under `folder`, nothing of the user's is warm."""
+    """One GPU, and runs/ and compilation caches under `folder` instead of the user's."""
     kept = {key: value for key, value in os.environ.items() if key not in _CACHES}
     return {"CUDA_VISIBLE_DEVICES": "0", **kept, "COPYWRITER_RUNS": str(folder / "runs")}
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Seconds by part, from the command to the first step; SystemExit with what was printed when there is none."""
+    """Seconds by part, from the command to the first step; SystemExit with the log when it is not reached."""
     result, log = folder / "seconds.json", folder / "log"
     result.unlink(missing_ok=True)
     given = environment(folder)
@@ -90,22 +91,53 @@ def table(found: dict[str, dict[str, float]]) -> str:
     return "\n".join([f"| part | {' | '.join(found)} |", "| --- |" + " --- |" * len(found), *lines])
 
 
-def main() -> None:
-    """Wires the runs."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to params.yaml")
-    options = parser.parse_args()
-    changes = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in options.set)}
+def first_letter(weights: Path) -> tuple[float, float]:
+    """Seconds until `ask` writes its first byte, and until it ends."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "copywriter.ask", "--weights", str(weights), "Girls Ballet Tutu Neon Pink"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        first = time.perf_counter() - started
+        process.stdout.read()
+    if process.returncode:
+        raise SystemExit(f"ask ended with exit code {process.returncode}; see its message above")
+    return first, time.perf_counter() - started
+
+
+def start_of_ask(runs: int) -> None:
+    """Prints the seconds of each run of `ask`, and the best."""
+    found = []
+    for _ in range(runs):
+        found.append(first_letter(paths.BASE))
+        print(f"first letter after {found[-1][0]:.1f} s, end after {found[-1][1]:.1f} s", flush=True)
+    print(f"best: first letter after {min(first for first, _ in found):.1f} s")
+
+
+def start_of_training(changes: dict[str, Any]) -> None:
+    """Prints the table of a cold and a warm start."""
     with tempfile.TemporaryDirectory(prefix="copywriter-start-") as scratch:
         folder = Path(scratch)
         try:
-            room(folder, changes)
+            checkout(folder, changes)
         except UserError as error:
             sys.exit(f"benchmarks.start: {error}")
         found = {name: measure(folder) for name in TARGETS}
-        said = [line for line in (folder / "log").read_text().splitlines() if line.startswith("train_qlora: run plan")]
+        step = [line for line in (folder / "log").read_text().splitlines() if line.startswith("train_qlora: run plan")]
     how = "dvc repro" if WITH_DVC else "without DVC, which is not installed"
-    print("\n".join([f"{params.load().model}, {how}; {' '.join(said)}", table(found)]))
+    print("\n".join([f"{params.load().model}, {how}; {' '.join(step)}", table(found)]))
+
+
+def main() -> None:
+    """Reads the command line and measures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to params.yaml")
+    parser.add_argument("--ask", type=int, metavar="RUNS", help="time this many runs of `ask` instead of a training")
+    options = parser.parse_args()
+    if options.ask:
+        start_of_ask(options.ask)
+    else:
+        start_of_training({key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in options.set)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A tiny model of random weights in the form of models/base, and a working folder with the project's params.yaml."""
+"""Fixtures and helpers of several folders of tests: a tiny base model, working folders, servers, changed params."""
 
 import os
 import shutil
@@ -18,8 +18,9 @@ from tests.support.shared_process import handlers as handlers
 from tests.support.shared_process import pytest_testnodedown as pytest_testnodedown
 from tests.support.tiny import ROOT as ROOT
 from tests.support.tiny import TEXTS as TEXTS
+from tests.support.warm_python import warm_python
 
-if not os.environ.get("COPYWRITER_TEST_GPU"):  # the same tests on the same processor, whatever the machine has
+if not os.environ.get("COPYWRITER_TEST_GPU"):  # the same results on every machine
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
@@ -29,11 +30,34 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.base(tmp_path_factory.mktemp("tiny") / "base")
 
 
+@pytest.fixture(scope="session")
+def warm_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for PATH whose `python` starts stages without importing the large libraries again."""
+    with warm_python(tmp_path_factory.mktemp("warm") / "bin", os.environ | {"HF_HUB_OFFLINE": "1"}) as folder:
+        yield folder
+
+
+# The files that take longest, longest first. They start first, so that no worker ends minutes after the other.
+LONGEST = (
+    *("tests/test_pipeline.py", "tests/tools/test_gpu_run.py", "tests/test_golden.py", "tests/stress/test_kill.py"),
+    *("tests/remotes/test_remotes.py", "tests/checkpoints/test_checkouts.py", "tests/training/test_processes.py"),
+    *("tests/training/test_faults.py", "tests/stages/test_train_qlora.py", "tests/stages/test_evaluate.py"),
+    *("tests/benchmarks/test_benchmarks_quality.py", "tests/benchmarks/test_benchmarks_start.py"),
+    "tests/benchmarks/test_benchmarks_generate.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Moves the tests of the longest files to the front."""
+    rank = {(ROOT / name): number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 class Quiet:
-    """An HTTP request handler's part that says nothing on the terminal."""
+    """A mixin for HTTP request handlers that write no log."""
 
     def log_message(self, *args: Any) -> None:
-        """Says nothing."""
+        """Writes nothing."""
 
 
 ServerT = TypeVar("ServerT", bound=ThreadingHTTPServer)
@@ -41,7 +65,7 @@ ServerT = TypeVar("ServerT", bound=ThreadingHTTPServer)
 
 @contextmanager
 def served(server: ServerT) -> Iterator[ServerT]:
-    """`server`, answering in a thread of its own."""
+    """`server`, running in its own thread."""
     with server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
@@ -50,12 +74,12 @@ def served(server: ServerT) -> Iterator[ServerT]:
 
 @pytest.fixture
 def room(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder as a stage sees it: params.yaml, the tiny model in models/base, runs/ inside the folder."""
+    """A stage's working folder with params.yaml, the tiny model in models/base, and runs/."""
     return room_in(tmp_path, tiny_base, monkeypatch)
 
 
 def room_in(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Makes `folder` such a working folder, and the current one."""
+    """Makes `folder` a stage's working folder, and the current one."""
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(base, folder / "models" / "base")
     return stand_in(folder, monkeypatch)

@@ -1,4 +1,4 @@
-"""The whole pipeline through DVC, in a checkout of its own, on a small catalogue and a tiny model."""
+"""The whole pipeline through DVC on a small catalogue and a tiny model, in a copy of this checkout."""
 
 import json
 import os
@@ -43,6 +43,11 @@ class Checkout:
                 shutil.copy(ROOT / name, folder / name)
         self.git("init", "-q", "-b", "main")
 
+    def warm(self, folder: Path) -> "Checkout":
+        """This checkout; from now on its stages start with the `python` of `folder` (tests/support/warm_python.py)."""
+        self.environment["PATH"] = f"{folder}{os.pathsep}{self.environment['PATH']}"
+        return self
+
     def git(self, *words: str) -> str:
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
         return self.run("git", *identity, *words)
@@ -51,7 +56,7 @@ class Checkout:
         return self.run(sys.executable, "-m", "dvc", *words)
 
     def experiment(self, name: str, file: str) -> str:
-        """A file that Git tracks, as the experiment called `name` left it."""
+        """The content of a tracked file in the experiment `name`."""
         refs = self.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
         return self.git("show", f"{next(ref for ref in refs if ref.endswith('/' + name))}:{file}")
 
@@ -72,17 +77,17 @@ class Checkout:
 
 
 def ran(output: str) -> list[str]:
-    """The stages that DVC says it ran."""
+    """The stages that DVC ran, from its output."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
 
 def shop_checkout(place: Path, tiny_base: Path, **changes: Any) -> Checkout:
-    """A checkout with a shop's own file and a model in a local folder, committed; `changes` to params.yaml."""
+    """A committed checkout with a shop's file and a model in a local folder; `changes` to params.yaml."""
     made = Checkout(place / "copy", place / "runs")
     shop = made.folder / "catalogues/shop.jsonl"
     colours, things = ["red", "blue", "green", "black"], ["bucket", "tutu", "lamp", "rug", "cup"]
     names = [first + second for first in ("ba", "de", "fi", "go", "lu", "mi", "no", "pe") for second in things]
-    rows = [  # the names keep the rows from being one product's colours
+    rows = [  # without the names all rows would be one product in several colours
         {"name": f"{colour} {name} {thing}", "text": f"The {name} is a {colour} {thing}." + f" {name} it is." * (n % 3)}
         for colour, thing in zip(colours, things, strict=False)
         for n, name in enumerate(names)
@@ -110,9 +115,9 @@ def shop_checkout(place: Path, tiny_base: Path, **changes: Any) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Checkout:
-    """One in which `dvc repro` has run once."""
-    made = shop_checkout(tmp_path_factory.mktemp("pipeline"), tiny_base)
+def checkout(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, warm_folder: Path) -> Checkout:
+    """A checkout in which `dvc repro` has run once."""
+    made = shop_checkout(tmp_path_factory.mktemp("pipeline"), tiny_base).warm(warm_folder)
     first = made.dvc("repro")
     assert set(ran(first)) == set(STAGES)
     made.git("add", "-A")
@@ -142,10 +147,10 @@ def test_nothing_runs_twice_and_the_tree_stays_clean(checkout: Checkout) -> None
     assert checkout.git("status", "--porcelain") == ""
 
 
-def test_more_epochs_rerun_training_its_evaluation_and_the_report_alone(checkout: Checkout) -> None:
+def test_more_epochs_rerun_only_training_and_what_follows(checkout: Checkout) -> None:
     before = checkout.json("metrics/base.json")
     output = checkout.dvc("exp", "run", "--temp", "-n", "five", "-S", "epochs=5")
-    # A folder of an experiment's own has no file of the user's until fetch links it in: what fetch makes is the same.
+    # fetch runs too: the experiment's temporary folder lacks the shop's untracked file. Its output is the same.
     assert ran(output) == ["fetch", "train_qlora", "evaluate@tuned", "compare", "report"]
     shown = json.loads(checkout.dvc("metrics", "diff", "main", "five", "--json"))
     assert set(shown) == {"metrics/tuned.json"}  # base is the same in both, so DVC does not list it
@@ -162,7 +167,7 @@ def test_more_epochs_rerun_training_its_evaluation_and_the_report_alone(checkout
         ("model=llama-3-2-1b dataset=amazontitles-1-3m", ["fetch", "fetch_model"]),
     ],
 )
-def test_a_documented_experiment_changes_the_stages_that_read_its_params(
+def test_an_experiment_changes_the_stages_that_read_its_params(
     changes: str, stages: list[str], checkout: Checkout
 ) -> None:
     content = yaml.safe_load((checkout.folder / "params.yaml").read_text())
@@ -172,7 +177,7 @@ def test_a_documented_experiment_changes_the_stages_that_read_its_params(
     (checkout.folder / "params.yaml").write_text(yaml.safe_dump(content))
     changed = json.loads(checkout.dvc("status", "--json"))
     checkout.git("checkout", "-q", "params.yaml")
-    assert sorted(changed) == sorted([*stages, "report"])  # what comes after them runs when they have
+    assert sorted(changed) == sorted([*stages, "report"])  # later stages show up only when these have run
 
 
 def test_the_documented_views_show_the_run(checkout: Checkout) -> None:
@@ -184,7 +189,7 @@ def test_the_documented_views_show_the_run(checkout: Checkout) -> None:
     shutil.rmtree(checkout.folder / "dvc_plots")
 
 
-def test_epochs_0_scores_exactly_as_base_so_that_diff_compares_base_and_tuned(checkout: Checkout) -> None:
+def test_epochs_0_scores_as_base_so_diff_compares_base_and_tuned(checkout: Checkout) -> None:
     checkout.dvc("exp", "run", "--temp", "-n", "untrained", "-S", "epochs=0")
     assert checkout.experiment("untrained", "metrics/tuned.json") == checkout.git("show", "main:metrics/base.json")
     diff = json.loads(checkout.dvc("metrics", "diff", "--all", "untrained", "main", "--json"))["metrics/tuned.json"]
@@ -193,7 +198,7 @@ def test_epochs_0_scores_exactly_as_base_so_that_diff_compares_base_and_tuned(ch
         assert diff[name]["new"] == tuned[name]
 
 
-def test_a_remote_folder_takes_the_adapter_and_gives_it_back(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_remote_folder_stores_and_returns_the_adapter(checkout: Checkout, tmp_path: Path) -> None:
     checkout.dvc("push", "models/adapter")
     clone = tmp_path / "clone"
     checkout.run("git", "clone", "-q", str(checkout.folder), str(clone))
@@ -203,7 +208,7 @@ def test_a_remote_folder_takes_the_adapter_and_gives_it_back(checkout: Checkout,
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("epohcs=3", "epohcs"),
         ("epochs=-1", "epochs is -1"),
@@ -216,7 +221,7 @@ def test_a_remote_folder_takes_the_adapter_and_gives_it_back(checkout: Checkout,
         ("sample.size=1", "raise sample.size"),
     ],
 )
-def test_a_mistake_in_an_experiment_is_said_in_a_sentence(checkout: Checkout, change: str, said: str) -> None:
-    # `+` adds a key: Hydra refuses an unknown one itself, in a sentence of its own.
+def test_a_mistake_in_an_experiment_gives_one_sentence(checkout: Checkout, change: str, message: str) -> None:
+    # Hydra refuses an unknown key in a sentence of its own.
     output = checkout.fails(sys.executable, "-m", "dvc", "exp", "run", "--temp", "-S", change)
-    assert said in output
+    assert message in output

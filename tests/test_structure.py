@@ -1,7 +1,6 @@
-"""The rooms: dvc.yaml against the imports, imports that flow one way, promised libraries at work, exact pins."""
+"""dvc.yaml against the imports, one-way imports, tests that mirror the code, promised libraries, exact pins."""
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML, parser
 
 from copywriter.checkpoints import fingerprint
@@ -19,6 +20,17 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 NOT_DEPS = {
     f"copywriter/{name}.py" for name in ("__init__", "errors", "lora_options", "params", "paths", "stage", "throughput")
 }
+# Folders of tests that mirror no folder of copywriter/: what each of them tests.
+OTHER_TESTS = {
+    "benchmarks": "benchmarks/",
+    "remotes": "dvc.yaml and .dvc/config: push and pull of the pipeline's outputs",
+    "stages": "stages/",
+    "stress": "the pipeline under kills and extensions, for minutes",
+    "support": "what tests and benchmarks share",
+    "tools": "tools/",
+}
+LONGEST_MODULE = 300  # lines
+LONGEST_NAME = 70  # characters behind test_
 PROMISED = [
     *("dvc", "transformers", "peft", "bitsandbytes", "trl", "datasets", "accelerate", "evaluate"),
     *("sacrebleu", "rouge_score", "pyarrow", "torch.utils.tensorboard"),
@@ -72,7 +84,7 @@ def test_deps_are_the_stage_and_the_modules_that_it_imports(name: str) -> None:
     assert [dep for dep in sorted(code) if not covered(dep)] == []  # every dep is used
 
 
-def test_every_dep_that_is_not_code_is_made_by_a_stage_or_stands_in_the_checkout() -> None:
+def test_every_data_dep_is_an_output_or_a_tracked_file() -> None:
     made = set()
     for stage in stages().values():
         for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
@@ -89,10 +101,38 @@ def test_stages_and_modules_are_one_to_one() -> None:
 
 
 def test_imports_flow_one_way() -> None:
-    for file in sources("copywriter"):
-        assert not {name for name in imported(file) if name.split(".")[0] in {"stages", "tools", "tests"}}, file
-    for file in sources("stages"):
-        assert not {name for name in imported(file) if name.split(".")[0] in {"stages", "tools", "tests"}}, file
+    for file in sources("copywriter", "stages"):
+        roots = {name.split(".")[0] for name in imported(file)}
+        assert not roots & {"stages", "tools", "tests", "benchmarks"}, file
+
+
+def folders(of: str) -> set[str]:
+    """The packages directly below a folder."""
+    return {file.parent.name for file in (ROOT / of).glob("*/__init__.py")}
+
+
+def test_each_folder_of_tests_mirrors_one_folder_of_code() -> None:
+    assert folders("tests") - OTHER_TESTS.keys() == folders("copywriter")
+    assert folders("tests") >= OTHER_TESTS.keys()
+
+
+EVERYWHERE = ("benchmarks", "copywriter", "stages", "tests", "tools")
+
+
+@pytest.mark.parametrize("folder", EVERYWHERE)
+def test_no_module_is_long(folder: str) -> None:
+    lines = {file.relative_to(ROOT): len(file.read_text().splitlines()) for file in sources(folder)}
+    assert {file: count for file, count in lines.items() if count > LONGEST_MODULE} == {}
+
+
+def test_no_test_has_a_long_name() -> None:
+    names = {
+        node.name.removeprefix("test_"): file.relative_to(ROOT)
+        for file in sources("tests")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+    assert {name: file for name, file in names.items() if len(name) > LONGEST_NAME} == {}
 
 
 @pytest.mark.parametrize("library", PROMISED)
@@ -117,18 +157,17 @@ def test_stages_that_hold_no_tensor_start_without_torch(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["baseline", "evaluate"])
-def test_the_processes_that_score_start_from_a_stage_that_imports_little(name: str) -> None:
+def test_scoring_processes_start_without_torch(name: str) -> None:
     assert not loads(name, "torch", "transformers", "datasets", "evaluate")
 
 
 def test_requirements_are_exact_and_agree_with_the_constraints() -> None:
-    pin = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")
-
     def pins(name: str) -> dict[str, str]:
-        lines = (ROOT / name).read_text().splitlines()
-        found = [pin.match(line) for line in lines if line and not line.startswith(("#", "-"))]
-        assert all(found), name
-        return {re.sub(r"[-_.]+", "-", one[1]).lower(): one[2] for one in found if one}
+        lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+        found = [Requirement(line) for line in lines if line and not line.startswith("-")]
+        for one in found:
+            assert [part.operator for part in one.specifier] == ["=="], f"{name}: {one}"
+        return {canonicalize_name(one.name): str(one.specifier) for one in found}
 
     constraints = pins("constraints.txt")
     for name in ("requirements.txt", "requirements-dev.txt"):
@@ -153,18 +192,41 @@ def test_no_tracked_section_holds_a_key_that_dvcs_run_cache_overlooks() -> None:
     assert not keys(yaml.safe_load((ROOT / "sources.yaml").read_text())) & {"size", "nfiles"}
 
 
+def params_read(file: Path) -> set[str]:
+    """The keys that `file` reads from a `Params`: from annotated arguments and from the result of `params.load`."""
+    tree = ast.parse(file.read_text())
+    names = {
+        one.arg
+        for one in ast.walk(tree)
+        if isinstance(one, ast.arg) and one.annotation and ast.unparse(one.annotation).split(".")[-1] == "Params"
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith(("params.load(", "load(")):
+            names |= {one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names
+    }
+
+
+def test_the_scan_finds_params_by_annotation_and_by_load(tmp_path: Path) -> None:
+    file = tmp_path / "stage.py"
+    file.write_text("def run(p: params.Params): return p.seed + q.other\ndef main():\n x = params.load()\n x.epochs\n")
+    assert params_read(file) == {"seed", "epochs"}
+
+
 def test_params_that_a_stage_reads_are_listed_key_by_key() -> None:
     keys = set(yaml.safe_load((ROOT / "params.yaml").read_text()))
     for name, stage in stages().items():
         listed = {key.split(".")[0] for key in stage.get("params", []) if isinstance(key, str)}
         assert listed <= keys, name
-        # A stage that hands the whole of params on lists all that matter to what it calls.
-        attributes = set(re.findall(r"\bp(?:arams)?\.([a-z_]+)", (ROOT / f"stages/{name}.py").read_text())) & keys
+        # A stage that passes all of params on lists the keys that its callees read.
         if name != "report":
-            assert attributes <= listed, name
+            assert params_read(ROOT / f"stages/{name}.py") & keys <= listed, name
 
 
-def test_the_fingerprint_holds_every_module_that_a_training_imports_but_those_that_do_not_change_it() -> None:
+def test_the_fingerprint_covers_the_modules_that_training_imports() -> None:
     # They read, check, watch or write; what they hand on is hashed itself, as rows, tokens or params; nf4 scores.
     aside = {
         "checkpoints/fingerprint",

@@ -1,1 +1,1 @@
-"""What `make` types: the demo, the outlook before a long run, the check of dvc.lock, the page for plots."""
+"""The commands behind `make`: demo, time estimate, comparison, check of dvc.lock, plots page, publishing, GPU runs."""

@@ -1,4 +1,4 @@
-"""Git and DVC as commands of this interpreter: their answers, and a sentence when they fail."""
+"""Runs Git and DVC; their output, or a one-sentence error."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ DVC = [sys.executable, "-m", "dvc"]
 
 
 def git(*words: str, folder: str = ".") -> str:
-    """What Git answers in `folder`; UserError when it fails."""
+    """Git's output in `folder`; UserError when it fails."""
     done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"git {words[0]} failed: {' '.join(done.stderr.split())}")
@@ -19,11 +19,11 @@ def git(*words: str, folder: str = ".") -> str:
 def dvc(*words: str) -> None:
     """Runs DVC with its messages shown; UserError when it fails."""
     if code := subprocess.run([*DVC, *words]).returncode:
-        raise UserError(f"'dvc {' '.join(words)}' ended with {code}; its messages stand above")
+        raise UserError(f"'dvc {' '.join(words)}' ended with exit code {code}; see its messages above")
 
 
 def clean_tree(cure: str) -> None:
-    """UserError, with the cure, when Git sees a change or a file that it does not track."""
+    """UserError with the cure when the working tree has changed or untracked files."""
     if changed := git("status", "--porcelain").splitlines():
         names = ", ".join(line[2:].strip() for line in changed[:5]) + (", ..." if len(changed) > 5 else "")
         raise UserError(f"not committed: {names}; {cure}")

@@ -1,8 +1,8 @@
-"""Base and tuned side by side, as `dvc metrics diff` has them: `make compare`.
+"""The scores of base and tuned side by side through `dvc metrics diff`: `make compare`.
 
-That command compares one file in two revisions, so it wants a revision whose metrics/tuned.json holds the base. With
-`epochs: 0` the adapter is untrained, and its scores are the base's in every byte: that is how the revision is found,
-among commits and experiments alike, whatever it is called.
+`dvc metrics diff` compares one file in two revisions, so it needs a revision whose metrics/tuned.json has the base's
+scores. A run with `epochs: 0` makes one: its adapter is untrained, and its scores equal the base's byte for byte. The
+revision is found by these bytes among all commits and experiments.
 """
 
 import subprocess
@@ -27,13 +27,13 @@ def holds_base(folder: str = ".") -> str:
 
 
 def work() -> str:
-    """Prints the difference and, where the stage compare has run, what it is worth."""
+    """Prints the differences between base and tuned; the summary line."""
     errors.existing(paths.scores("tuned"), "dvc repro evaluate")
     revision = holds_base()
     command = ["dvc", "metrics", "diff", "--all", revision, "workspace", "--targets", paths.scores("tuned").as_posix()]
     print(f"{' '.join(command)}    # old: base, new: tuned", flush=True)
     subprocess.run([*command, "--md"], check=True)
-    return f"{revision} holds the base; {paths.COMPARISON} says what the differences are worth"
+    return f"{revision} has the base's scores; {paths.COMPARISON} says which differences are significant"
 
 
 def main() -> None:

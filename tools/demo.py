@@ -2,7 +2,7 @@
 
 Two temporary DVC experiments, demo-base (no training) and demo-tuned, so that the checkout stays as it is; then their
 scores side by side and two titles with the catalogue's text, the base model's and the tuned one's. About 75 optimizer
-steps of 4 x 128 tokens: enough to see the direction, far too little for a good model.
+steps of 4 x 128 tokens show the direction of the change, but not a good model.
 """
 
 import json
@@ -45,17 +45,17 @@ def experiment(name: str, changes: dict[str, object]) -> None:
     print(f"\n== {name}: dvc exp run --temp -n {name} {' '.join(settings)}", flush=True)
     done = subprocess.run(["dvc", "exp", "run", "--temp", "-n", name, *settings])
     if done.returncode:
-        raise SystemExit(f"demo: the experiment {name} failed; its messages stand above")
+        raise SystemExit(f"demo: the experiment {name} failed; see its messages above")
 
 
 def predictions(name: str, variant: str) -> list[dict[str, str]]:
-    """What `variant` wrote in the experiment `name`."""
+    """The predictions of `variant` in the experiment `name`."""
     text: str = dvc.api.read(f"data/predictions_{variant}.jsonl", rev=name)
     return [json.loads(line) for line in text.splitlines()]
 
 
 def main() -> None:
-    """Runs both experiments and shows what came of them."""
+    """Runs both experiments and shows their scores and two texts."""
     started = time.perf_counter()
     experiment(BASE, {"epochs": 0})
     experiment(TUNED, {})

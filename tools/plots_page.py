@@ -90,13 +90,13 @@ def page() -> str:
 
 
 def run(to: Path = PAGE) -> str:
-    """Writes the page and tells this checkout's DVC of it; the summary line."""
+    """Writes the page and sets it as the template in this checkout's DVC configuration; the summary line."""
     if not to.parent.is_dir():
         raise UserError(f"{to.parent} is missing; run from the repository's root")
     with files.new_file(to) as aside:
         aside.write_text(page(), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "dvc", "config", "--local", "plots.html_template", to.name], check=True)
-    return f"{to} written, {to.stat().st_size:,} bytes; 'dvc plots show' uses it in this checkout"
+    return f"wrote {to} ({to.stat().st_size / 1e6:.1f} MB), the template of 'dvc plots show' in this checkout"
 
 
 def main() -> None:

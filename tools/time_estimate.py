@@ -1,4 +1,4 @@
-"""Prints before a long run its processor and a time estimate: `make repro`."""
+"""Prints the device and the estimated time of a run before it starts: `make repro`."""
 
 import json
 
@@ -14,7 +14,7 @@ TOKENS_PER_ROW = 186  # the practice catalogue's mean, used until analyze_length
 
 
 def tokens_per_epoch(p: params.Params) -> int:
-    """Estimated tokens of an epoch: the sample's training rows times the mean length that was measured last."""
+    """Estimated tokens of an epoch: the sample's rows times the mean length that analyze_lengths measured last."""
     try:
         lengths = json.loads(paths.LENGTHS.read_text(encoding="utf-8"))
         mean = float(lengths["epoch"]["tokens"] / lengths["rows"])
@@ -47,7 +47,7 @@ def work() -> str:
 
 def main() -> None:
     """Runs the command."""
-    stage.run("time estimate", work)
+    stage.run("time_estimate", work)
 
 
 if __name__ == "__main__":

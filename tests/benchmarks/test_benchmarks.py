@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import data, make_catalogue, measure
+from benchmarks import data, make_catalogue
 from copywriter.records import Product
 from tests.conftest import ROOT
+from tests.support import measure
 
 ALLOCATE = "import sys, time; held = b'x' * int(sys.argv[1]); time.sleep(0.6)"
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ALLOCATE!r}, sys.argv[1]]); print('done')"
@@ -70,12 +71,12 @@ def test_the_peak_is_that_of_all_processes(script: str, tmp_path: Path) -> None:
     assert large.seconds >= 0.6
 
 
-def test_a_command_that_fails_says_what_it_said(tmp_path: Path) -> None:
+def test_a_failed_command_raises_with_its_output(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no such field"):
         measure.run(["-c", "raise ValueError('no such field')"], tmp_path, {})
 
 
-def test_a_command_that_takes_all_memory_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_takes_all_memory_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100_000_000))
     ended = measure.run(["-c", f"{ALLOCATE}; print('not reached')", "200000000"], tmp_path, {})
     assert "out of memory" in ended.failed

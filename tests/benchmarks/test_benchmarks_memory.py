@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import memory, meter, prepare, shapes
-from benchmarks.meter import Seen
+from benchmarks import memory, synthetic
+from benchmarks.memory import Seen
 from copywriter import paths
 from copywriter.training import experiment
 from copywriter.training.memory import GIB, OUTSIDE
+from tests.support import shapes
 
 CPU = torch.device("cpu")
 FIGURES = shapes.figures("smollm2-135m", tiny=True)
@@ -20,7 +21,7 @@ SMALL = {"batch_size": 2, "micro_batch_size": 2, "advanced.compile": False, "adv
 FREE = {"advanced.compile": False, "advanced.memory_fit": "auto", "advanced.dequantize": "auto"}
 
 
-class Meter(meter.Meter):
+class Meter(memory.Meter):
     """As if torch had allocated 2 GiB and held 2.5, and all had taken 3."""
 
     def __init__(self) -> None:
@@ -37,32 +38,32 @@ class Meter(meter.Meter):
 @pytest.fixture
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(meter, "_ROWS", 40)
-    monkeypatch.setattr(meter, "_HELD", 10)
-    prepare.build(paths.BASE, FIGURES, CPU)
+    monkeypatch.setattr(memory, "_ROWS", 40)
+    monkeypatch.setattr(memory, "_VALIDATION_ROWS", 10)
+    synthetic.build(paths.BASE, FIGURES, CPU)
     (paths.BASE / "pin.json").write_text("{}")
 
 
 def measured(changes: dict[str, Any], gib: float | None = None, by: Meter | None = None) -> dict[str, Any]:
     job = {"changes": changes, "vocabulary": FIGURES["vocab_size"], "gib": gib}
-    return meter.measured(job, by or Meter())
+    return memory.measured(job, by or Meter())
 
 
-def test_the_grid_holds_every_setting_once_and_checkpoints_only_what_is_not_compiled() -> None:
+def test_the_grid_has_each_setting_once_no_compiled_checkpointing() -> None:
     eager, compiled = list(memory.settings([1, 8], False)), list(memory.settings([1, 8], True))
     assert len({str(one) for one in eager}) == len(eager) == 5 * 2 * 2
     assert len({str(one) for one in compiled}) == len(compiled) == 5 * 2
     assert not any(one["advanced.gradient_checkpointing"] for one in compiled)
-    assert all(meter.parameters(one).micro_batch_size == one["batch_size"] for one in eager)
+    assert all(memory.parameters(one).micro_batch_size == one["batch_size"] for one in eager)
 
 
 @pytest.mark.usefixtures("room")
 @pytest.mark.parametrize("changes", [{}, {"advanced.dequantize": False, "advanced.gradient_checkpointing": True}])
-def test_a_setting_is_trained_as_the_stage_does_and_stands_beside_what_was_expected(changes: dict[str, Any]) -> None:
+def test_expected_and_measured_memory_share_a_row_of_the_table(changes: dict[str, Any]) -> None:
     found = measured(SMALL | changes)
     seen = Seen(**found["seen"])
     assert seen == Meter().seen()
-    line = memory.line("tiny", meter.parameters(SMALL | changes), found["expected"], seen)
+    line = memory.line("tiny", memory.parameters(SMALL | changes), found["expected"], seen)
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert len(cells) == memory.HEAD.splitlines()[0].count("|") - 1 == memory.HEAD.splitlines()[1].count("---")
     in_all = sum(found["expected"].values())
@@ -72,20 +73,20 @@ def test_a_setting_is_trained_as_the_stage_does_and_stands_beside_what_was_expec
 
 
 @pytest.mark.usefixtures("room")
-def test_memory_that_runs_out_is_a_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_a_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_memory(*given: Any, **named: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(experiment.Experiment, "adapted", out_of_memory)
     found = measured(SMALL)
     assert found["seen"] is None
-    cells = memory.line("tiny", meter.parameters(SMALL), found["expected"], None).count("|") - 1
+    cells = memory.line("tiny", memory.parameters(SMALL), found["expected"], None).count("|") - 1
     assert cells == memory.HEAD.splitlines()[0].count("|") - 1
     assert memory.fits(16, measured(SMALL, 16)) == ("16 GiB: as it is: RAN OUT OF MEMORY", False)
 
 
 @pytest.mark.usefixtures("room")
-def test_what_fit_chooses_is_trained_where_so_much_is_free_and_what_cannot_fit_is_no_failure() -> None:
+def test_settings_that_fit_chooses_are_trained_or_refused() -> None:
     by = Meter()
     said, good = memory.fits(2.0, measured(FREE, 2.0, by))
     assert good
@@ -99,14 +100,14 @@ def test_what_fit_chooses_is_trained_where_so_much_is_free_and_what_cannot_fit_i
 def test_a_1b_model_in_4_bits_with_checkpointing_may_take_6_gib() -> None:
     given = {"batch_size": 8, "micro_batch_size": 8, "advanced.dequantize": False}
     given |= {"advanced.gradient_checkpointing": True}
-    p, expected = meter.parameters(given), {"weights": 9 * GIB}
+    p, expected = memory.parameters(given), {"weights": 9 * GIB}
     assert memory.most("llama-3.2-1b", p, expected) == 6 * GIB
     assert memory.most("smollm2-135m", p, expected) == 9 * GIB
-    assert memory.most("llama-3.2-1b", meter.parameters(given | {"advanced.dequantize": True}), expected) == 9 * GIB
+    assert memory.most("llama-3.2-1b", memory.parameters(given | {"advanced.dequantize": True}), expected) == 9 * GIB
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device would be measured")
-def test_without_a_gpu_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_it_exits_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["memory"])
     with pytest.raises(SystemExit, match="needs a CUDA device"):
         memory.main()

@@ -50,13 +50,13 @@ def test_the_plain_recipe_learns_the_tokens_that_ours_learns(room: Path) -> None
     assert sorted(found) == sorted(ours)
 
 
-def test_a_paused_training_goes_on_and_ends_where_it_would_have(room: Path) -> None:
+def test_a_paused_training_ends_like_an_uninterrupted_one(room: Path) -> None:
     p = ready(room)
     for name, minutes in (("whole", 60.0), ("paused", 0.0)):
         ended = recipe.train(ROWS, p, 2, None, minutes, room / name)
-        assert ended == (name == "whole") == (recipe.told(room / name) is not None)
+        assert ended == (name == "whole") == (recipe.finished(room / name) is not None)
     assert recipe.train(ROWS, p, 2, None, 60, room / "paused")
-    whole, paused = (recipe.told(room / name) or {} for name in ("whole", "paused"))
+    whole, paused = (recipe.finished(room / name) or {} for name in ("whole", "paused"))
     assert whole["steps"] == paused["steps"] > 2
     assert whole["tokens"] == paused["tokens"] > 0
     weights = [load_file(room / name / loading.WEIGHTS) for name in ("whole", "paused")]
@@ -65,12 +65,12 @@ def test_a_paused_training_goes_on_and_ends_where_it_would_have(room: Path) -> N
     assert any(value.any() for name, value in weights[0].items() if "lora_B" in name)
 
 
-def test_an_adapter_of_other_rows_is_not_taken_for_this_catalogues(room: Path) -> None:
+def test_an_adapter_of_other_rows_is_refused(room: Path) -> None:
     p = ready(room)
     recipe.train(ROWS, p, 1, 1, 60, room / "plain")
     records.write_products(paths.TRAIN, ROWS[1:])
     with pytest.raises(UserError, match=r"other rows than data/train\.parquet holds; delete it"):
-        recipe.told(room / "plain")
+        recipe.finished(room / "plain")
 
 
 def test_texts_of_the_plain_adapter_are_those_of_generate(room: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_judge_gives_the_scores_of_evaluate(room: Path) -> None:
     assert found.keys() >= set(quality.SHOWN)
 
 
-def test_unquantised_weights_are_held_against_the_values_that_were_trained(
+def test_unquantised_weights_are_compared_with_the_trained_values(
     room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ready(room, epochs=1, learning_rate=0.01)

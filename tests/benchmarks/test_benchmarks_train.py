@@ -10,8 +10,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from benchmarks import process, report, rows, shapes, train
+from benchmarks import sides, synthetic, train
 from benchmarks.sides import BATCH, MAX_LENGTH, MAX_PROMPT, SEED, SIDES, Job
+from tests.support import shapes
 
 PUBLISHED = {
     "llama-3.2-1b": 1_235_814_400,
@@ -42,19 +43,19 @@ def job(tmp_path: Path) -> Job:
     )
 
 
-def test_every_side_trains_the_same_tokens_and_stands_in_the_table(
+def test_all_sides_train_the_same_tokens_and_are_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def in_this_process(module: str, given: Job, log: Path, limit: float) -> dict[str, Any]:
         importlib.import_module(module).run(given)
         return dict(json.loads(given.result.read_text()))
 
-    monkeypatch.setattr(train, "result_of", in_this_process)  # a process each would import torch four times
+    monkeypatch.setattr(train, "run_job", in_this_process)  # a process each would import torch four times
     given = ["--tiny", "--shapes", "smollm2-135m", "--rows", "18", "--steps", "3", "--warmup", "1"]
     train.main([*given, "--sides", *TRIED, "--out", str(tmp_path)])
     run = json.loads((tmp_path / "results.json").read_text())
     facts = run["shapes"]["smollm2-135m"]
-    assert facts["tokens"] == sum(len(row.input_ids) for row in rows.draw(18, 500, SEED))
+    assert facts["tokens"] == sum(len(row.input_ids) for row in synthetic.draw(18, 500, SEED))
     assert [result["side"] for result in run["results"]] == TRIED
     for result in run["results"]:
         assert result["epoch_tokens"] == facts["tokens"], result["side"]
@@ -69,30 +70,30 @@ def test_every_side_trains_the_same_tokens_and_stands_in_the_table(
     assert 0 < ours["padding"] < 1
     lines = capsys.readouterr().out.strip().splitlines()
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    assert tuple(table[0]) == report.COLUMNS
+    assert tuple(table[0]) == train.COLUMNS
     assert [row[1] for row in table[2:]] == TRIED
-    assert all(len(row) == len(report.COLUMNS) for row in table)
+    assert all(len(row) == len(train.COLUMNS) for row in table)
     assert lines[-1].startswith("|")
     written = (tmp_path / "table.md").read_text().strip().splitlines()
     assert lines[-len(written) :] == written
 
 
 def test_rows_have_the_stated_lengths_and_one_end_each() -> None:
-    drawn = rows.draw(20_000, 500, SEED)
+    drawn = synthetic.draw(20_000, 500, SEED)
     prompts = np.array([row.prompt_length for row in drawn])
     responses = np.array([len(row.input_ids) for row in drawn]) - prompts
     assert prompts.mean() == pytest.approx(32, abs=0.5)
     assert responses.mean() == pytest.approx(110, abs=2)
     assert prompts.max() <= MAX_PROMPT
     assert (prompts + responses).max() <= MAX_LENGTH
-    assert all(row.input_ids.index(rows.END) == len(row.input_ids) - 1 for row in drawn[:500])
-    assert rows.draw(3, 500, SEED) == rows.draw(3, 500, SEED)
+    assert all(row.input_ids.index(synthetic.END) == len(row.input_ids) - 1 for row in drawn[:500])
+    assert synthetic.draw(3, 500, SEED) == synthetic.draw(3, 500, SEED)
 
 
-@pytest.mark.parametrize("pad", [rows.END, rows.PAD])
+@pytest.mark.parametrize("pad", [synthetic.END, synthetic.PAD])
 def test_tokens_are_counted_without_padding(pad: int) -> None:
     batch = torch.tensor([[5, 6, 0, 7, 0, pad, pad], [8, 9, 9, 9, 9, 9, 0], [pad] * 7])
-    assert rows.count_tokens(batch).tolist() == [12, 21]
+    assert synthetic.count_tokens(batch).tolist() == [12, 21]
 
 
 @pytest.mark.parametrize("shape", list(PUBLISHED))
@@ -110,13 +111,15 @@ def test_shapes_have_the_published_number_of_parameters(shape: str) -> None:
         ("pass\n", "exit code 0: no output"),
     ],
 )
-def test_a_side_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, expected: str) -> None:
+def test_a_failed_side_has_its_error_as_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, expected: str
+) -> None:
     (tmp_path / "broken_side.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert process.result_of("broken_side", job(tmp_path), tmp_path / "log", 3)["failed"] == expected
+    assert sides.run_job("broken_side", job(tmp_path), tmp_path / "log", 3)["failed"] == expected
 
 
-def test_a_failure_stands_in_the_table_and_the_largest_batch_is_halved_until_it_fits(
+def test_failures_are_in_the_table_and_the_largest_batch_is_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {"parameters": 2**30, "flops": 1e15, "memory_gib": 100.0, "device": "a card", "versions": {}, "tokens": 8}
@@ -134,7 +137,7 @@ def test_a_failure_stands_in_the_table_and_the_largest_batch_is_halved_until_it_
         measured = {"rate": 1000.0 * given.micro, "step_ms": 4.0, "padding": 0.1, "setup_s": 9.0}
         return measured | {"allocated_gib": 8.0, "reserved_gib": 10.0, "parts_ms": {"data": 1.0, "between": 3.0}}
 
-    monkeypatch.setattr(train, "result_of", pretend)
+    monkeypatch.setattr(train, "run_job", pretend)
     train.main(["--sides", "notebook", "ours-dense", "ours-dense-large", "--out", str(tmp_path)])
     # 2 GiB of weights and 1 GiB a sequence: 64 fit under the guard, as predicted; in truth 32 do.
     assert tried == [("notebook", 8), ("ours-dense", 8), ("ours-dense-large", 64), ("ours-dense-large", 32)]

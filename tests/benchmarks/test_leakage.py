@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import leakage, planted
+from benchmarks import leakage
 from copywriter import text
 from copywriter.records import Product
 
@@ -36,11 +36,11 @@ def test_leaks_are_counted_by_rows_and_by_pairs() -> None:
     assert lines == [["validation", "2", "0.000", "0", "0.0%"], ["test", "4", "1.000", "2", "50.0%"]]
 
 
-@pytest.mark.parametrize("kind", planted.TITLES)
+@pytest.mark.parametrize("kind", leakage.TITLES)
 @pytest.mark.parametrize("seed", range(5))
 def test_titles_are_changed_and_not_beyond_recognition(kind: str, seed: int) -> None:
     for title in ("Garden Bucket in Blue, 3 l", "Garden Bucket"):
-        changed = planted.TITLES[kind](title, Random(seed))
+        changed = leakage.TITLES[kind](title, Random(seed))
         assert changed != title
         assert changed.startswith("Garden Bucket")
 
@@ -49,7 +49,7 @@ def test_titles_are_changed_and_not_beyond_recognition(kind: str, seed: int) -> 
     ("kind", "shared"), [("case", 1.0), ("a word", 0.99), ("two words", 0.99), ("added", 0.99), ("dropped", 0.99)]
 )
 def test_descriptions_are_changed_as_their_kind_says(kind: str, shared: float) -> None:
-    (change,) = (change for name, change in planted.DESCRIPTIONS.items() if kind in name)
+    (change,) = (change for name, change in leakage.DESCRIPTIONS.items() if kind in name)
     changed = change(BUCKET, Random(1))
     ours, theirs = set(text.words(BUCKET)), set(text.words(changed))
     assert changed != BUCKET
@@ -57,8 +57,8 @@ def test_descriptions_are_changed_as_their_kind_says(kind: str, shared: float) -
 
 
 def test_every_plant_has_a_row_of_its_own_and_all_kinds_come() -> None:
-    plants = list(planted.plant(ROWS * 10, 4, Random(0)))
+    plants = list(leakage.near_duplicates(ROWS * 10, 4, Random(0)))
     assert len({plant.origin for plant in plants}) == len(plants) == 36
-    assert {plant.kind for plant in plants} == {*planted.TITLES, *planted.DESCRIPTIONS}
+    assert {plant.kind for plant in plants} == {*leakage.TITLES, *leakage.DESCRIPTIONS}
     for plant in plants:
         assert (plant.row.title in {row.title for row in ROWS}) == (not plant.by_title)

@@ -47,7 +47,7 @@ def test_a_line_takes_as_many_bytes_as_in_the_official_file(file: Path) -> None:
         assert len(stream.read()) / ROWS == pytest.approx(1.89e9 / 2_248_619, rel=0.06)
 
 
-def test_as_many_texts_are_empty_and_titles_come_again_as_in_the_official_file(
+def test_empty_texts_and_duplicate_titles_are_as_frequent_as_official(
     rows: list[dict[str, Any]], both: list[dict[str, Any]]
 ) -> None:
     official = 2_248_619

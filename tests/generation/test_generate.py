@@ -11,7 +11,6 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from benchmarks.shapes import figures
 from copywriter import ask, files, paths, records
 from copywriter.errors import UserError
 from copywriter.evaluation import predictions
@@ -20,6 +19,7 @@ from copywriter.modeling import loading
 from copywriter.prompt import load_tokenizer
 from stages import evaluate, train_qlora
 from tests.conftest import changed
+from tests.support.shapes import figures
 
 CPU = torch.device("cpu")
 PLAIN = changed().decoding.model_copy(update={"repetition_penalty": 1.0, "no_repeat_ngram_size": 0})

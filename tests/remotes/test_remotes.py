@@ -1,4 +1,4 @@
-"""Remotes: what goes where, over real servers on loopback, and what faults of theirs leave behind."""
+"""Remotes over real servers on loopback: which outputs go where, and faults of servers."""
 
 import os
 import shutil
@@ -158,7 +158,7 @@ def test_an_experiments_adapter_reaches_another_clone(checkout: Checkout, tmp_pa
 
 
 @wants_sshd
-def test_a_place_without_the_right_to_write_is_said_and_the_right_mends_it(
+def test_a_read_only_server_is_reported_and_push_works_once_writable(
     checkout: Checkout, sshd: Sshd, tmp_path: Path
 ) -> None:
     there = tmp_path / "there"
@@ -177,7 +177,7 @@ def test_a_place_without_the_right_to_write_is_said_and_the_right_mends_it(
 
 @wants_sshd
 @pytest.mark.parametrize("direction", ["push", "pull"])
-def test_a_server_that_dies_leaves_nothing_half_and_the_same_command_finishes(
+def test_a_server_crash_leaves_no_partial_files_and_a_retry_finishes(
     direction: str, checkout: Checkout, sshd: Sshd, tmp_path: Path
 ) -> None:
     there = tmp_path / "there"
@@ -218,22 +218,22 @@ def pulled_any(checkout: Checkout) -> bool:
 
 
 @pytest.mark.parametrize("fault", ["truncated", "tampered", "missing"])
-def test_a_damaged_object_is_refused_and_its_return_mends_it(fault: str, checkout: Checkout, tmp_path: Path) -> None:
+def test_a_damaged_object_is_refused_until_it_is_replaced(fault: str, checkout: Checkout, tmp_path: Path) -> None:
     checkout.run("dvc", "push", "models/adapter")
     there = checkout.folder / "adapters"
-    victim = max((file for file in there.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
-    good = victim.read_bytes()
-    victim.chmod(0o644)
+    damaged = max((file for file in there.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+    good = damaged.read_bytes()
+    damaged.chmod(0o644)
     if fault == "missing":
-        victim.unlink()
+        damaged.unlink()
     else:
-        victim.write_bytes(good[:1000] if fault == "truncated" else b"x" + good[1:])
+        damaged.write_bytes(good[:1000] if fault == "truncated" else b"x" + good[1:])
     clone = checkout.clone(tmp_path / "clone")
     shutil.copytree(there, clone.folder / "adapters")
     said = clone.run("dvc", "pull", "models/adapter", ok=False)
     assert "ERROR" in said
     assert not pulled_any(clone)
-    again = clone.folder / "adapters" / victim.relative_to(there)
+    again = clone.folder / "adapters" / damaged.relative_to(there)
     again.parent.mkdir(parents=True, exist_ok=True)
     again.write_bytes(good)
     clone.run("dvc", "pull", "models/adapter")
@@ -257,7 +257,7 @@ def test_the_documented_guard_stops_at_another_host_key(checkout: Checkout, sshd
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_is_said_and_the_same_command_finishes(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_a_retry_finishes(checkout: Checkout, tmp_path: Path) -> None:
     there = tmp_path / "small"
     there.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(there)], capture_output=True)
@@ -275,7 +275,7 @@ def test_a_full_disk_is_said_and_the_same_command_finishes(checkout: Checkout, t
         subprocess.run(["umount", str(there)], check=True)
 
 
-def test_a_place_that_cannot_be_written_is_said(checkout: Checkout, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     checkout.run("dvc", "remote", "modify", "--local", "adapters", "url", str(tmp_path / "file/inside"))
     assert "ERROR" in checkout.run("dvc", "push", "models/adapter", ok=False)

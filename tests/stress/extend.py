@@ -1,7 +1,7 @@
-"""Three epochs, then five, then two, beside five and two from nothing: `python -m tests.stress.extend`.
+"""Trains 3 epochs, extends to 5, shortens to 2, and compares with new runs of 5 and 2: `python -m tests.stress.extend`.
 
-Run in a checkout with data/ and models/base. Prints seconds and SHA-256 of each. Exit code 1
-when an extended or shortened run differs from the one from nothing.
+Run in a checkout with data/ and models/base. Prints seconds and SHA-256 of each run. Exit code 1 when an extended or
+shortened run differs from a new one.
 """
 
 import argparse
@@ -14,11 +14,10 @@ from typing import Any
 
 import yaml
 
-from benchmarks import process
 from copywriter import files, params, paths
-from tests.support import trial
+from tests.support import process, trial
 
-_RUNS = (("kept", 3), ("kept", 5), ("kept", 2), ("fresh five", 5), ("fresh two", 2))
+_RUNS = (("continued", 3), ("continued", 5), ("continued", 2), ("new 5", 5), ("new 2", 2))
 
 
 def run(place: Path, runs: str, epochs: int, changes: dict[str, Any]) -> tuple[float, str, str]:
@@ -38,13 +37,13 @@ def run(place: Path, runs: str, epochs: int, changes: dict[str, Any]) -> tuple[f
         [sys.executable, "-m", "stages.train_qlora"], cwd=room, env=environment, stdout=subprocess.DEVNULL, check=True
     )
     seconds = time.perf_counter() - begin
-    rest = [room / paths.TRAIN_HISTORY, room / paths.VALIDATION_HISTORY, room / paths.ADAPTER / "receipt.json"]
+    others = [room / paths.TRAIN_HISTORY, room / paths.VALIDATION_HISTORY, room / paths.ADAPTER / "receipt.json"]
     weights = files.sha256(room / paths.ADAPTER / "adapter_model.safetensors")
-    return seconds, weights, files.digest([files.sha256(file) for file in rest])
+    return seconds, weights, files.digest([files.sha256(file) for file in others])
 
 
 def main() -> None:
-    """Wires the table."""
+    """Reads the command line and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.stress.extend", description=__doc__)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to params.yaml")
     options = parser.parse_args()
@@ -56,7 +55,7 @@ def main() -> None:
             seconds, weights, rest = run(Path(scratch), runs, epochs, changes)
             found[runs, epochs] = weights, rest
             print(f"| {runs} | {epochs} | {seconds:.1f} | {weights[:16]} | {rest[:16]} |", flush=True)
-    if (found["kept", 5], found["kept", 2]) != (found["fresh five", 5], found["fresh two", 2]):
+    if (found["continued", 5], found["continued", 2]) != (found["new 5", 5], found["new 2", 2]):
         sys.exit("tests.stress.extend: DIFFERENT")
     print("equal")
 

@@ -25,10 +25,9 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks import process
 from copywriter import files, paths
 from tests.stress import crash_target
-from tests.support import tiny
+from tests.support import process, tiny
 
 SMALL: dict[str, Any] = {
     "max_length": 160,
@@ -116,7 +115,7 @@ def forked(room: Path, log: Path) -> int:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
         os.chdir(room)
-        sys.argv = ["victim"]
+        sys.argv = ["crash_target"]
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         crash_target.main()
         code = 0
@@ -168,7 +167,7 @@ def main() -> None:
         place = Path(scratch)
         base = options.base or place / "base"
         if not options.base:  # in a process of its own: this one must not use torch before it forks
-            code = "import sys; from pathlib import Path; from benchmarks import tiny; tiny.base(Path(sys.argv[1]))"
+            code = "import sys; from pathlib import Path; from tests.support import tiny; tiny.base(Path(sys.argv[1]))"
             subprocess.run([sys.executable, "-c", code, str(base)], env=_environment(), check=True)
         given = (one.partition("=") for one in options.set)
         changes = SMALL | {name: yaml.safe_load(value) for name, _, value in given}

@@ -30,7 +30,7 @@ def test_points_hit_every_kind_once_and_spread_over_the_steps() -> None:
 
 
 @pytest.mark.parametrize(("mode", "points"), [("4bit packed x4", "16"), (kill.DVC, "2")])
-def test_a_run_that_is_killed_and_typed_again_ends_in_the_same_bits(tmp_path: Path, mode: str, points: str) -> None:
+def test_a_killed_and_repeated_run_ends_in_the_same_bits(tmp_path: Path, mode: str, points: str) -> None:
     log = tmp_path / "log"
     options = ["--points", points, "--modes", mode, "--rows", "80", "--jobs", "2", "--log", str(log)]
     command = [sys.executable, "-m", "tests.stress.kill", *options]
@@ -45,7 +45,7 @@ def test_what_differs_is_shown() -> None:
     assert kill.summary(table).splitlines()[2:] == ["| 4bit | 1 of 2 DIFFERENT | 1 equal |", "| none |  | 1 equal |"]
 
 
-def test_a_room_takes_changes_and_refuses_a_key_that_params_do_not_have(tmp_path: Path, tiny_base: Path) -> None:
+def test_a_working_folder_refuses_a_key_that_params_lack(tmp_path: Path, tiny_base: Path) -> None:
     with pytest.raises(ValueError, match=r"no schedule\.decoy"):
         tiny.room(tmp_path / "room", tiny_base, {"schedule.decoy": 1}, 8)
 
@@ -57,7 +57,9 @@ def test_one_and_two_threads_give_equal_bits(
     monkeypatch.chdir(tiny.room(tmp_path / "room", tiny_base, kill.SMALL, 40))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("COPYWRITER_RUNS", str(tmp_path / "runs"))
-    found = [trial.apart({"quantization": quantization}, 4, OMP_NUM_THREADS=threads) for threads in ("1", "2")]
+    found = [
+        trial.train_in_process({"quantization": quantization}, 4, OMP_NUM_THREADS=threads) for threads in ("1", "2")
+    ]
     assert found[0]["steps"] == 4
     for one in found:
         del one["tokens_per_second"]

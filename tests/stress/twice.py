@@ -1,7 +1,7 @@
-"""The same training twice, in processes that compile anew: `python -m tests.stress.twice`, with data/ and models/base.
+"""The same training twice with empty compilation caches: `python -m tests.stress.twice`, with data/ and models/base.
 
-With `deterministic` and without it: the SHA-256 of weights and losses, real tokens/s, and what the deterministic mode
-costs. Exit code 1 when two deterministic runs differ.
+Prints, with and without `deterministic`: the SHA-256 of weights and losses, real tokens/s, and the cost of the
+deterministic mode. Exit code 1 when two deterministic runs differ.
 """
 
 import argparse
@@ -17,22 +17,22 @@ from tests.support import trial
 
 
 def run(changes: dict[str, Any], steps: int, strict: bool = False, threads: str = "") -> Any:
-    """A trial that finds nothing compiled or tuned before."""
+    """A training with empty compilation caches."""
     with tempfile.TemporaryDirectory(prefix="copywriter-twice-") as cold:
         caches = {"TORCHINDUCTOR_CACHE_DIR": cold, "TRITON_CACHE_DIR": str(Path(cold) / "triton")}
         if threads:
             caches["OMP_NUM_THREADS"] = threads
-        return trial.apart(changes, steps, strict, **caches)
+        return trial.train_in_process(changes, steps, strict, **caches)
 
 
 def main() -> None:
-    """Wires the comparison."""
+    """Reads the command line and compares."""
     parser = argparse.ArgumentParser(prog="python -m tests.stress.twice", description=__doc__)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--times", type=int, default=2)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to params.yaml")
     parser.add_argument("--threads", nargs="*", default=[""], help="OMP_NUM_THREADS of each run in turn")
-    parser.add_argument("--strict", action="store_true", help="also list what torch says has no fixed order")
+    parser.add_argument("--strict", action="store_true", help="also list operations without a fixed order")
     options = parser.parse_args()
     given = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in options.set)}
     rates, equal = {}, {}
@@ -43,7 +43,7 @@ def main() -> None:
         for one in found:
             print(
                 f"deterministic {deterministic}: weights {one['weights'][:16]}, losses "
-                f"{files.digest(one['losses'])[:16]}, {one['tokens_per_second']:,.0f} real tokens/s, {one['way']}",
+                f"{files.digest(one['losses'])[:16]}, {one['tokens_per_second']:,.0f} real tokens/s, {one['step']}",
                 flush=True,
             )
         equal[deterministic] = len({(one["weights"], files.digest(one["losses"])) for one in found}) == 1
@@ -51,9 +51,9 @@ def main() -> None:
         print(f"deterministic {deterministic}: {'equal' if equal[deterministic] else 'DIFFERENT'} bits", flush=True)
     print(f"deterministic costs {1 - rates[True] / rates[False]:.1%} of the tokens/s (best of {options.times})")
     if options.strict:
-        plain = {"advanced.deterministic": True, "advanced.compile": False, "advanced.cuda_graph": False}
-        said = run(given | plain, 3, strict=True)["said"]
-        print("\n".join(["torch knows of no fixed order in:", *said] if said else ["torch warns of nothing"]))
+        eager = given | {"advanced.deterministic": True, "advanced.compile": False, "advanced.cuda_graph": False}
+        unordered = run(eager, 3, strict=True)["unordered"]
+        print("\n".join(["operations without a fixed order, by torch's warnings:", *(unordered or ["none"])]))
     if not equal[True]:
         sys.exit("tests.stress.twice: two deterministic runs differ")
 

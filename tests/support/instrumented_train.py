@@ -1,4 +1,4 @@
-"""The training stage under observation: notes which sequences each optimizer step sees, or fails in one process."""
+"""The training stage, instrumented: records the sequences of each optimizer step, or fails in one process."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ training_step = QloraTrainer.training_step
 
 
 def observed(self: QloraTrainer, model: Any, inputs: Any, *rest: Any) -> Any:
-    """A step as always, after a note of it."""
+    """Records the sequences of a step and runs it."""
     if "SLOW" in os.environ:
         (paths.RUNS / f"in-step-{self.state.global_step}-{RANK}").touch()
         time.sleep(0.5)
     if os.environ.get("FAILING") == RANK and self.state.global_step == 2:
-        raise ZeroDivisionError("by the witness")
+        raise ZeroDivisionError("raised by instrumented_train")
     for row in inputs["input_ids"]:
         if row.any():  # the tiny tokenizer pads with 0: what is all padding is no sequence
             seen[self.state.global_step].append(hashlib.sha256(row.numpy().tobytes()).hexdigest())

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from copywriter import files, paths, records
+from tests.support.process import ROOT as ROOT
 
-ROOT = Path(__file__).parents[2]
 TEXTS = [
     "Neon pink ballet tutu with three layers of soft tulle, 12 inches long.",
     "A sturdy steel bucket for the garden. It holds ten litres and will not rust.",
@@ -63,7 +63,7 @@ def base(folder: Path) -> Path:
 
 
 def products(count: int, start: int = 0) -> list[records.Product]:
-    """Rows of different lengths."""
+    """Products with descriptions of different lengths."""
     return [
         records.Product(f"Bucket {n}", f"A bucket of {n % 7} litres" + " for the garden" * (n % 4) + ".")
         for n in range(start, start + count)

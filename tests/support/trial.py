@@ -1,4 +1,4 @@
-"""One training of the working folder's data in a process of its own, with some of its params changed."""
+"""A training of the working folder's data with some params changed, in this process or a new one."""
 
 import hashlib
 import tempfile
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from benchmarks import process
 from copywriter import params
 from copywriter.training import experiment
+from tests.support import process
 
 _WARM_UP = 10  # steps before the clock starts: compilation, capture, caches
 
@@ -50,28 +50,27 @@ def changed(p: params.Params, changes: Mapping[str, Any]) -> params.Params:
 def train(changes: Mapping[str, Any], until: int | None, strict: bool = False) -> dict[str, Any]:
     """Trains in this process, to step `until` or the end: losses, hash of the weights, real tokens a second.
 
-    `strict` asks torch to warn of every operation that it knows to be without a fixed order.
+    `strict` also lists torch's warnings of operations without a fixed order (`unordered`).
     """
-    said: list[str] = []
     if strict:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    of = experiment.prepare(changed(params.load(), changes))
+    prepared = experiment.prepare(changed(params.load(), changes))
     clock = _Clock(until)
     with (
         tempfile.TemporaryDirectory(prefix="copywriter-trial-") as folder,
-        warnings.catch_warnings(record=True) as heard,
+        warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        training = of.trainer(Path(folder), [clock])
+        training = prepared.trainer(Path(folder), [clock])
         if until:
             training.replay(None, until)
         else:
             training.fit()
-        said = sorted({str(one.message).splitlines()[0] for one in heard if "determinis" in str(one.message)})
+        unordered = sorted({str(one.message).splitlines()[0] for one in caught if "determinis" in str(one.message)})
     weights = training.step.weights.detach().cpu().numpy().tobytes()
     (first, begin), *_, (last, end) = clock.times.items() if len(clock.times) > 1 else [(0, 0.0), (0, 1.0)]
-    tokens = int(of.train_data.lengths.sum()) / training.order.steps * (last - first)
+    tokens = int(prepared.train_data.lengths.sum()) / training.order.steps * (last - first)
     log = training.state.log_history
     return {
         "losses": {str(one["step"]): one["loss"] for one in log if "loss" in one},
@@ -79,13 +78,15 @@ def train(changes: Mapping[str, Any], until: int | None, strict: bool = False) -
         "weights": hashlib.sha256(weights).hexdigest(),
         "tokens_per_second": tokens / (end - begin),
         "steps": training.state.global_step,
-        "way": of.plan.describe()[0],
-        "said": said,
+        "plan": prepared.plan.describe()[0],
+        "unordered": unordered,
     }
 
 
-def apart(changes: Mapping[str, Any], until: int | None = None, strict: bool = False, **environment: str) -> Any:
-    """The same in a new process."""
+def train_in_process(
+    changes: Mapping[str, Any], until: int | None = None, strict: bool = False, **environment: str
+) -> Any:
+    """The result of `train` in a new process."""
     job = {"changes": dict(changes), "until": until, "strict": strict}
     return process.answer("tests.support.trial", job, **environment)
 

@@ -154,7 +154,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_adapter_and_card_arrive_in_one_commit_and_the_token_nowhere_else(checkout: Path, hub: Hub) -> None:
+def test_adapter_and_card_arrive_in_one_commit_without_the_token(checkout: Path, hub: Hub) -> None:
     before = files.folder_hashes(paths.ADAPTER)
     done = command(REPO, HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr

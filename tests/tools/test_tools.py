@@ -1,4 +1,4 @@
-"""What `make` types: the verdict on dvc.lock, and the outlook before a long run."""
+"""The commands behind `make`: check of dvc.lock, time estimate, demo, comparison."""
 
 import json
 import subprocess
@@ -57,7 +57,7 @@ def test_the_time_estimate_grows_with_the_work() -> None:
         (None, 80 * time_estimate.TOKENS_PER_ROW),
     ],
 )
-def test_the_time_estimate_uses_the_mean_length_measured_last(
+def test_the_time_estimate_uses_the_row_lengths_measured_last(
     measured: dict[str, Any] | None, tokens: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("copywriter.paths.LENGTHS", tmp_path / "lengths.json")
@@ -115,7 +115,7 @@ def test_without_such_a_revision_the_command_to_type_is_named(history: Path) -> 
         compare.holds_base()
 
 
-def test_a_stages_peak_is_its_own_not_that_of_the_process_that_started_it() -> None:
+def test_a_stages_memory_peak_excludes_the_parent_process() -> None:
     code = "from copywriter import stage; print(stage._peak_mib())"
     start = f"held = b'x' * 900_000_000; import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
     done = subprocess.run([sys.executable, "-c", start], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -10,7 +10,6 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from benchmarks.shapes import figures
 from copywriter.errors import UserError
 from copywriter.generation import generate
 from copywriter.modeling import attention, device, loading, lora
@@ -19,6 +18,7 @@ from copywriter.prompt import load_tokenizer
 from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
 from tests.stages.test_train_qlora import SMALL, examples
+from tests.support.shapes import figures
 
 pytestmark = [
     pytest.mark.gpu,

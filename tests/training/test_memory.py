@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers import AutoConfig, PreTrainedConfig
 
-from benchmarks.shapes import SHAPES
 from copywriter import params
 from copywriter.errors import UserError
 from copywriter.modeling import device, loading
@@ -17,6 +16,7 @@ from copywriter.prompt import load_tokenizer
 from copywriter.training import memory, memory_fit, run_plan
 from tests.conftest import changed
 from tests.stages.test_train_qlora import CPU, SMALL, examples, gradients
+from tests.support.shapes import SHAPES
 
 SMOLLM2, LLAMA_1B = SHAPES["smollm2-135m"], SHAPES["llama-3.2-1b"]
 PLAIN: dict[str, Any] = {"lora__dropout": 0.0, "advanced__dequantize": True}

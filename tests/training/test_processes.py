@@ -210,7 +210,7 @@ except stage.UserError as error:
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1
     assert "process 1 failed:" in done.stderr
-    assert "ZeroDivisionError: by the witness" in done.stderr
+    assert "ZeroDivisionError: raised by instrumented_train" in done.stderr
     assert not list((room / "runs").glob("train/*/writer.json"))
 
 

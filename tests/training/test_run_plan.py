@@ -8,7 +8,6 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from benchmarks.shapes import SHAPES
 from copywriter import paths
 from copywriter.checkpoints import fingerprint
 from copywriter.errors import UserError
@@ -17,6 +16,7 @@ from copywriter.training import memory, run_plan
 from stages import train_qlora
 from tests.conftest import changed
 from tests.stages.test_train_qlora import CPU, mark_of, prepare
+from tests.support.shapes import SHAPES
 
 CUDA = torch.device("cuda", 0)
 LLAMA_1B = AutoConfig.for_model(**SHAPES["llama-3.2-1b"])

@@ -34,7 +34,7 @@ def run(file: Path, commits: list[str]) -> str:
         heads, total = accept(folder, plan)
     files.write_json(paths.RUNS / there.RECORD, plan["record"])
     for one, record in plan["record"].items():
-        print(there.told(one, record), file=sys.stderr)
+        print(there.describe(one, record), file=sys.stderr)
     before = git("show", f"{plan['commit']}:{paths.PARAMS}") + "\n"
     for one in commits:
         commit(one, heads[one], before, message(one, experiments[one]))

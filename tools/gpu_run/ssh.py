@@ -1,4 +1,4 @@
-"""All of it over ssh: packed here, run there, home again."""
+"""The whole run over ssh: packs here, runs on the host, imports the results here."""
 
 import os
 import shlex
@@ -28,5 +28,6 @@ def _ssh(host: str, command: str, **streams: object) -> None:
     ssh = shlex.split(os.environ.get("SSH", "ssh -o ServerAliveInterval=30"))
     if code := subprocess.run([*ssh, host, command], **streams).returncode:  # type: ignore[call-overload]
         raise UserError(
-            f"'{command}' on {host} ended with {code}, its messages stand above; the same command goes on from there"
+            f"'{command}' on {host} ended with exit code {code}; see its messages above, "
+            "then repeat the same command to continue"
         )

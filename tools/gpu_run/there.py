@@ -1,4 +1,4 @@
-"""On the host: the base model, checked against dvc.lock; the experiments; what they made, in one archive."""
+"""On the host: checks the base model against dvc.lock, runs the experiments, packs their outputs."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def reference(name: str, commit: str) -> str | None:
 def experiment(name: str, settings: list[str], commit: str) -> None:
     """Runs one experiment as DVC does, training and what follows alone; notes its times in runs/."""
     if reference(name, commit):
-        print(f"gpu_run: {name} was run before", file=sys.stderr)
+        print(f"gpu_run: {name} has already run; skipped", file=sys.stderr)
         return
     git("reset", "-q", "--hard", commit)
     git("clean", "-q", "-f", "-d")  # metrics that the experiment before wrote and this commit has not
@@ -96,15 +96,15 @@ def experiment(name: str, settings: list[str], commit: str) -> None:
     dvc("exp", "run", "-n", name, *changes, "--downstream", *pipeline.FIRST_THERE)
     seconds = time.perf_counter() - started
     if not reference(name, commit):
-        raise UserError(f"DVC kept no experiment {name}; its messages stand above")
+        raise UserError(f"DVC saved no experiment {name}; see its messages above")
     timings = json.loads((paths.RUNS / "timings.json").read_text())
     record = _record() | {name: {"seconds": round(seconds, 2), "stages": timings, "machine": _machine()}}
     files.write_json(paths.RUNS / RECORD, record)
-    print(f"gpu_run: {told(name, record[name])}", file=sys.stderr, flush=True)
+    print(f"gpu_run: {describe(name, record[name])}", file=sys.stderr, flush=True)
 
 
-def told(name: str, record: dict[str, Any]) -> str:
-    """How long an experiment took, in words."""
+def describe(name: str, record: dict[str, Any]) -> str:
+    """An experiment's seconds, in all and by stage, as a sentence."""
     stages = ", ".join(f"{stage} {entry['seconds']:.1f} s" for stage, entry in record["stages"].items())
     return f"{name}: {record['seconds']:.1f} s from start to report ({stages})"
 

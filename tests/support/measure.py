@@ -1,4 +1,4 @@
-"""What a command takes: wall time, and the memory of all of its processes together."""
+"""Wall time and peak memory of a command, all of its processes together."""
 
 import os
 import subprocess
@@ -15,16 +15,16 @@ EVERY_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one command took and printed."""
+    """Time, peak memory and output of one command."""
 
     seconds: float
     peak_bytes: int
     printed: str
-    failed: str = ""  # why it was ended
+    failed: str = ""  # why it was killed
 
 
 def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Run:
-    """Runs `python COMMAND` in `folder`, with more variables in its environment; ended before the memory runs out."""
+    """Runs `python COMMAND` in `folder`, with these variables added; kills it before the memory runs out."""
     started, peak, failed = time.perf_counter(), 0, ""
     limit = int(psutil.virtual_memory().available * 0.97)
     with (
@@ -36,7 +36,7 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> R
         while process.poll() is None:
             peak = max(peak, memory(process.pid))
             if peak > limit:
-                failed = f"out of memory, for it took over {limit / 2**30:.1f} GiB,"
+                failed = f"out of memory (more than {limit / 2**30:.1f} GiB)"
                 process.kill()
             time.sleep(EVERY_SECONDS)
         seconds = time.perf_counter() - started
@@ -48,10 +48,9 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> R
 
 
 def memory(pid: int) -> int:
-    """Bytes that a process with its children holds now, a page that several share counted once; alone, its peak so far.
+    """Bytes of a process and its children: their current proportional set sizes, or the peak of a single process.
 
-    The peak is the kernel's own (VmHWM), so nothing is missed between two looks. The sum over several processes is that
-    of their proportional set sizes.
+    Proportional set sizes count shared pages once. The peak is the kernel's (VmHWM), so short peaks are not missed.
     """
     try:
         family = [process := psutil.Process(pid), *process.children(recursive=True)]

@@ -1,4 +1,7 @@
-"""Makes a shape's base model and measures what the device can do at most; a process of its own."""
+"""Random rows and random weights that every side gets, and the device's peak speed.
+
+`python -m benchmarks.synthetic JOB` makes the weights of a shape in its own process.
+"""
 
 import importlib.metadata
 import json
@@ -7,14 +10,44 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from benchmarks import rows, shapes
-from benchmarks.rows import END, PAD
-from benchmarks.sides import SEED, Job
+from benchmarks.sides import MAX_LENGTH, MAX_PROMPT, SEED, Job
 from copywriter.modeling import device
+from copywriter.prompt import Example
+from tests.support import shapes
+
+END, PAD, FIRST_WORD = 0, 1, 2  # a row is words, then one END; a side may pad with END or PAD
+
+
+def draw(count: int, vocabulary: int, seed: int) -> list[Example]:
+    """`count` rows of about 32 prompt and 110 response tokens (log-normal), cut at MAX_PROMPT + the rest."""
+    random = np.random.default_rng(seed)
+    prompts = _lengths(random, count, median=30.1, spread=0.35, least=8, most=MAX_PROMPT)
+    responses = _lengths(random, count, median=82.0, spread=0.8, least=2, most=MAX_LENGTH - MAX_PROMPT)
+    return [
+        Example([*random.integers(FIRST_WORD, vocabulary, prompt + response - 1).tolist(), END], prompt, False)
+        for prompt, response in zip(prompts.tolist(), responses.tolist(), strict=True)
+    ]
+
+
+def count_tokens(input_ids: torch.Tensor) -> torch.Tensor:
+    """(real tokens, all tokens) of a batch in any layout, on its device: words, and each END that follows a word."""
+    ids = input_ids.flatten()
+    words = ids >= FIRST_WORD
+    ends = (ids[1:] == END) & words[:-1]
+    return torch.stack([words.sum() + ends.sum(), torch.full_like(words.sum(), ids.numel())])
+
+
+def _lengths(
+    random: np.random.Generator, count: int, median: float, spread: float, least: int, most: int
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    drawn = np.rint(random.lognormal(np.log(median), spread, count)).astype(np.int64)
+    return np.clip(drawn, least, most)
+
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 
@@ -23,7 +56,7 @@ def build(folder: Path, figures: dict[str, Any], processor: torch.device) -> int
     """Writes random bf16 weights and a tokenizer of two special tokens to `folder`; the number of parameters."""
     config = AutoConfig.for_model(**figures, eos_token_id=END, pad_token_id=PAD, bos_token_id=None)
     torch.manual_seed(SEED)
-    with processor:  # 1 B random numbers take a GPU no time, a CPU half a minute
+    with processor:  # drawing 1 B random numbers takes half a minute on a CPU
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     words = Tokenizer(models.WordLevel({"<|end|>": END, "<|pad|>": PAD, "word": 2}, unk_token="word"))
@@ -58,14 +91,14 @@ def _wait(processor: torch.device) -> None:
 
 
 def run(job: Job) -> None:
-    """Does a job without a side."""
+    """Writes the weights of the job's shape and the facts for the table's caption."""
     processor = device.choose()
     cuda = processor.type == "cuda"
     figures = shapes.figures(job.shape, job.tiny)
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     facts = {
         "parameters": build(job.weights, figures, processor),
-        "tokens": sum(len(row.input_ids) for row in rows.draw(job.rows, figures["vocab_size"], SEED)),
+        "tokens": sum(len(row.input_ids) for row in draw(job.rows, figures["vocab_size"], SEED)),
         "flops": matmul_flops(processor),
         "device": device.name(processor),
         "memory_gib": torch.cuda.get_device_properties(processor).total_memory / 2**30 if cuda else None,

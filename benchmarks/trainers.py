@@ -1,4 +1,4 @@
-"""The peers, with the settings that their users would choose on a card with room."""
+"""The trainers of all sides: this project's and its peers', with settings that users choose on a large card."""
 
 from typing import Any
 
@@ -16,16 +16,54 @@ from transformers import (
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, SEED, Job, Side
-from copywriter.modeling import device
+from benchmarks.sides import LEARNING_RATE, LORA, MAX_LENGTH, MAX_PROMPT, ROOT, SEED, Job, Side
+from copywriter import params
+from copywriter.modeling import device, loading, lora
 from copywriter.modeling.loss import IGNORED
 from copywriter.prompt import Example, load_tokenizer
+from copywriter.training import launch, run_plan
+from copywriter.training.experiment import sequences
+from copywriter.training.trainer import QloraTrainer
+from tests.support import trial
 
-_NEVER = 10**6  # steps; the clock ends the training
+_NEVER = 10**6  # epochs or steps: the clock ends the training
+
+
+def ours(side: Side, job: Job, examples: list[Example]) -> Trainer:
+    """This project's trainer on packed rows: params.yaml with the settings that all sides share and the side's own."""
+    processor = device.choose()
+    given: dict[str, Any] = {
+        "seed": SEED,
+        "max_length": MAX_LENGTH,
+        "max_prompt_length": MAX_PROMPT,
+        "batch_size": job.micro,
+        "micro_batch_size": job.micro,
+        "learning_rate": LEARNING_RATE,
+        "quantization": side.quantization,
+        **{f"lora.{key}": value for key, value in LORA.items()},
+        "lora.dropout": side.dropout,
+        "lora.target_modules": "all-linear",
+        "packing": True,
+        "advanced.compile": True,
+        "advanced.gradient_checkpointing": False,
+        "epochs": _NEVER,
+        "schedule.shape": "cosine",  # saves no checkpoint during the run
+        "save_steps": _NEVER,
+        "advanced.eval_steps": _NEVER,
+        "advanced.log_steps": 10,
+    }
+    p = trial.changed(params.load(ROOT / "params.yaml"), given | side.changes)
+    train, validation = sequences(examples, p), sequences(examples[:1], p)
+    plan = run_plan.as_asked(p, processor, len(train), launch.team().num_processes)
+    base = loading.load_base(job.weights, p.quantization, plan.dtype, processor)
+    if plan.dequantize:
+        base = loading.dequantized(base)
+    adapted = lora.with_adapter(base, p)
+    return QloraTrainer(adapted, load_tokenizer(job.weights), p, plan, train, validation, job.folder)
 
 
 def notebook(side: Side, job: Job, examples: list[Example]) -> Trainer:
-    """What tutorials show: Trainer, prepare_model_for_kbit_training, every row padded to the longest allowed."""
+    """The trainer of tutorials: prepare_model_for_kbit_training, every row padded to the maximum length."""
     tokenizer = load_tokenizer(job.weights)
     prepared = prepare_model_for_kbit_training(_base(side, job))  # type: ignore[no-untyped-call]
     return Trainer(
