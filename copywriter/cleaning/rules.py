@@ -1,4 +1,4 @@
-"""The cleaning rules in their order, each under its name with its sign, and the reasons to drop a row."""
+"""The cleaning rules in their order, each with its name and prefilter, and the reasons to drop a row."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from copywriter.cleaning import characters, markup, prefilter, sentences
-from copywriter.cleaning.prefilter import ADDRESS, COPYRIGHT, EDITION, GLUE, MARKUP, NOTICE, ODD, SPACES, bits
+from copywriter.cleaning.prefilter import Pair, Prefilter
 from copywriter.errors import UserError
 from copywriter.text import words
 
@@ -17,31 +17,36 @@ Change = tuple[str, str, str]  # a rule's name, the text before and after it
 
 
 class Rule(NamedTuple):
-    """A rule, and the flags of its signs: a text without any of them is one that the rule leaves as it is.
+    """A function that returns a text without one kind of defect, and the pairs of bytes that such a text has.
 
-    All texts of a chunk are searched for signs at once; the rule itself sees those that have one.
+    A text with none of the pairs skips the rule. A rule without a prefilter is applied to every text.
     """
 
-    prefilter: int
     apply: Callable[[str], str]
+    prefilter: Prefilter | None = None
 
 
+_MARKUP = (Pair(b"&<{["),)
+_UNUSUAL = (Pair(bytes(byte for byte in range(256) if not 32 <= byte < 127)),)  # controls, and all beyond ASCII
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZÀЁ".encode()  # `À` and `Ё` begin as all such capitals do
+
+# A new rule is a function, its entry here and its cases in tests/cleaning/test_rules.py.
 RULES: Mapping[str, Rule] = {
-    "broken": Rule(bits(ODD), characters.drop_broken),
-    "lists": Rule(bits(MARKUP), markup.join_list),
-    "entities": Rule(bits(MARKUP), markup.decode_entities),
-    "blocks": Rule(bits(MARKUP), markup.drop_blocks),
-    "tags": Rule(bits(MARKUP), markup.drop_tags),
-    "styles": Rule(bits(MARKUP), markup.drop_styles),
-    "mojibake": Rule(bits(ODD), characters.fix_mojibake),
-    "invisible": Rule(bits(ODD), characters.drop_invisible),
-    "nfc": Rule(bits(ODD), characters.compose),
-    "spaces": Rule(bits(ODD, SPACES), characters.collapse_spaces),
-    "glued": Rule(bits(GLUE), sentences.unglue),
-    "urls": Rule(bits(ADDRESS), sentences.drop_addresses),
-    "editions": Rule(bits(EDITION), sentences.drop_editions),
-    "copyright": Rule(bits(COPYRIGHT), sentences.drop_copyright),
-    "notices": Rule(bits(NOTICE), sentences.drop_notices),
+    "broken": Rule(characters.drop_broken, _UNUSUAL),
+    "lists": Rule(markup.join_list, _MARKUP),
+    "entities": Rule(markup.decode_entities, _MARKUP),
+    "blocks": Rule(markup.drop_blocks, _MARKUP),
+    "tags": Rule(markup.drop_tags, _MARKUP),
+    "styles": Rule(markup.drop_styles, _MARKUP),
+    "mojibake": Rule(characters.fix_mojibake, _UNUSUAL),
+    "invisible": Rule(characters.drop_invisible, _UNUSUAL),
+    "nfc": Rule(characters.compose, _UNUSUAL),
+    "spaces": Rule(characters.collapse_spaces, (*_UNUSUAL, Pair(b" ", b" "))),
+    "glued": Rule(sentences.unglue, (Pair(".!?)”»".encode(), _CAPITALS),)),
+    "urls": Rule(sentences.drop_addresses, (Pair(b":w", b"/w"),)),
+    "editions": Rule(sentences.drop_editions, (Pair(b"-x", b"-t"),)),  # `--`, `This text`
+    "copyright": Rule(sentences.drop_copyright, (Pair(b"(yY\xc2", b"cCrR\xa9"),)),  # `(c)`, `opyright`, `©`
+    "notices": Rule(sentences.drop_notices, (Pair(b"fV", b"i"),)),  # `fits`, `View`
 }
 
 
@@ -74,18 +79,19 @@ def settle(texts: Sequence[str], rules: Mapping[str, Rule]) -> Settled:
     """The texts after the rules, repeated until none changes them, so that cleaning twice is cleaning once."""
     settled = list(texts)
     changes: dict[int, list[Change]] = {}
-    flags = prefilter.found(settled)
+    table = prefilter.table(tuple(rule.prefilter for rule in rules.values()))
+    flags = table.flags(settled)
     for _ in range(PASSES):
         changed: set[int] = set()
-        for name, rule in rules.items():
+        for (name, rule), mask in zip(rules.items(), table.masks, strict=True):
             now = []
-            for place in np.flatnonzero(flags & rule.prefilter).tolist():
+            for place in np.flatnonzero(flags & flags.dtype.type(mask)).tolist():
                 before = settled[place]
                 if (after := rule.apply(before)) != before:
                     settled[place] = after
                     changes.setdefault(place, []).append((name, before, after))
                     now.append(place)
-            flags[now] = prefilter.found([settled[place] for place in now])
+            flags[now] = table.flags([settled[place] for place in now])
             changed.update(now)
         again = np.array(sorted(changed), np.intp)
         flags, waiting = np.zeros_like(flags), flags[again]
