@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from copywriter.cleaning import characters, markup, prefilter, sentences
+from copywriter.cleaning import characters, escapes, markdown, markup, prefilter, sentences, shortcodes
 from copywriter.cleaning.prefilter import Pair, Prefilter
 from copywriter.errors import UserError
 from copywriter.text import words
@@ -26,18 +26,26 @@ class Rule(NamedTuple):
     prefilter: Prefilter | None = None
 
 
-_MARKUP = (Pair(b"&<{["),)
 _UNUSUAL = (Pair(bytes(byte for byte in range(256) if not 32 <= byte < 127)),)  # controls, and all beyond ASCII
+_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZÀЁ".encode()  # `À` and `Ё` begin as all such capitals do
+_TAG = (Pair(b"<", _LETTERS + b"/!?"),)
 
 # A new rule is a function, its entry here and its cases in tests/cleaning/test_rules.py.
 RULES: Mapping[str, Rule] = {
     "broken": Rule(characters.drop_broken, _UNUSUAL),
-    "lists": Rule(markup.join_list, _MARKUP),
-    "entities": Rule(markup.decode_entities, _MARKUP),
-    "blocks": Rule(markup.drop_blocks, _MARKUP),
-    "tags": Rule(markup.drop_tags, _MARKUP),
-    "styles": Rule(markup.drop_styles, _MARKUP),
+    "lists": Rule(escapes.join_list, (Pair(b"["),)),
+    "escapes": Rule(escapes.decode_escapes, (Pair(b"\\", b"\\nrtu\"'/N"), Pair(b"_", b"x"))),
+    "entities": Rule(escapes.decode_entities, (Pair(b"&"),)),
+    "templates": Rule(shortcodes.drop_templates, (Pair(b"{", b"{%"),)),
+    "shortcodes": Rule(shortcodes.drop_shortcodes, (Pair(b"[", _LETTERS + b"/"),)),
+    "blocks": Rule(markup.drop_blocks, _TAG),
+    "tags": Rule(markup.drop_tags, _TAG),
+    "markdown": Rule(
+        markdown.drop_markdown,
+        (Pair(b"*`"), Pair(b"_", b"_"), Pair(b"~", b"~"), Pair(b"]", b"("), Pair(b"# ", b"#"), Pair(b"\n")),
+    ),
+    "styles": Rule(markup.drop_styles, (Pair(b"{"),)),
     "mojibake": Rule(characters.fix_mojibake, _UNUSUAL),
     "invisible": Rule(characters.drop_invisible, _UNUSUAL),
     "nfc": Rule(characters.compose, _UNUSUAL),

@@ -1,5 +1,7 @@
 """A rule sees the texts that have one of its pairs of bytes; without a prefilter it sees all."""
 
+import string
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -85,11 +87,12 @@ def test_a_rule_sees_all_texts_without_a_prefilter_and_few_with_one() -> None:
     assert seen == ["plain", "quiet", "", "quiet"]
 
 
+def without(letter: str, text: str) -> str:
+    return text.replace(letter, "")
+
+
 def test_more_rules_than_a_byte_has_bits_work_together() -> None:
-    toys = {
-        f"toy {letter}": Rule(lambda text, one=letter: text.replace(one, ""), (Pair(letter.encode()),))
-        for letter in "abcdefghijklmnopqrstuvwxyz"
-    }
+    toys = {f"toy {one}": Rule(partial(without, one), (Pair(one.encode()),)) for one in string.ascii_lowercase}
     settled = rules.settle(["the quick brown fox jumps over the lazy dog", "42"], toys)
     assert settled.texts == [" " * 8, "42"]
     assert [name for name, *_ in settled.changes[0]] == list(toys)
