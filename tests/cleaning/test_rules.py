@@ -488,6 +488,10 @@ def test_a_name_that_is_no_rule_lists_the_rules(name: str) -> None:
         ("Pink tutu", "Pink, tutu", "description repeats title"),
         ("Pink tutu", "Pink tutu for girls", None),
         ("中文", "描述", None),
+        ("赤いマグ", "赤い、マグ。", "description repeats title"),
+        ("赤いマグ", "マグは赤い。", None),
+        ("แก้ว", "แก้ว!", "description repeats title"),
+        ("杯", "茶", None),
         ("7", "8", None),
     ],
 )
