@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Flags = NDArray[np.unsignedinteger]
+EDGE = b"\xff"  # stands before and after each text: no UTF-8 has it
 ANY = bytes(range(256))
 TEXTS_AT_ONCE = 400  # their bytes and flags stay in the processor's cache
 
 
 class Pair(NamedTuple):
-    """A text has the pair if a byte of `first` is followed by one of `second`, in UTF-8 with a space at both ends."""
+    """A text has the pair if a byte of `first` is followed by one of `second`, in UTF-8 with an EDGE at both ends."""
 
     first: bytes
     second: bytes = ANY
@@ -46,7 +47,7 @@ class Table:
 
     def _flags(self, texts: Sequence[str]) -> Flags:
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-        joined = b" ".join([b"", *encoded, b""])
+        joined = EDGE.join([b"", *encoded, b""])
         found = np.empty(len(joined) - 1, self._by_pair.dtype)
         for start in (0, 1):  # the pairs that begin at even bytes, then those at odd ones
             pairs = np.frombuffer(joined, "<u2", (len(joined) - start) // 2, start)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from copywriter.cleaning import characters, escapes, markdown, markup, prefilter, sentences, shortcodes
-from copywriter.cleaning.prefilter import Pair, Prefilter
+from copywriter.cleaning.prefilter import EDGE, Pair, Prefilter
 from copywriter.errors import UserError
 from copywriter.text import words
 
@@ -26,14 +26,32 @@ class Rule(NamedTuple):
     prefilter: Prefilter | None = None
 
 
-_UNUSUAL = (Pair(bytes(byte for byte in range(256) if not 32 <= byte < 127)),)  # controls, and all beyond ASCII
+def _bytes(*ranges: tuple[int, int]) -> bytes:
+    return bytes(byte for first, last in ranges for byte in range(first, last + 1))
+
+
+_CONTROLS = Pair(_bytes((0, 8), (14, 27), (127, 127)))
+_SPACES = (  # spaces doubled or at an end, and other white space
+    *(Pair(b" " + EDGE, b" "), Pair(b" ", EDGE), Pair(_bytes((9, 13), (28, 31)))),
+    *(Pair(b"\xc2", b"\x85\xa0"), Pair(b"\x9a", b"\x80"), Pair(b"\x81", b"\x9f")),
+    Pair(b"\x80", _bytes((0x80, 0x8A), (0xA8, 0xA9), (0xAF, 0xAF))),
+)
+_INVISIBLE = (  # by the last two bytes of each range in characters.py
+    *(_CONTROLS, Pair(b"\xc2", _bytes((0x80, 0x9F), (0xAD, 0xAD))), Pair(b"\xcd", b"\x8f"), Pair(b"\xd8", b"\x9c")),
+    *(Pair(b"\xa0", b"\x8e"), Pair(b"\x80", _bytes((0x8B, 0x8F), (0xAA, 0xAE))), Pair(b"\x81", _bytes((0xA0, 0xAF)))),
+    Pair(b"\xee\xef\xf3\xf4"),
+)
+_MOJIBAKE = (  # two characters beyond ASCII in a row, or a C1 control, Â, Ã, Œ, œ
+    *(Pair(_bytes((0x80, 0xBF)), _bytes((0xC2, 0xF4))), Pair(b"\xc2", _bytes((0x80, 0x9F)))),
+    *(Pair(b"\xc3", b"\x82\x83"), Pair(b"\xc5", b"\x92\x93")),
+)
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZÀЁ".encode()  # `À` and `Ё` begin as all such capitals do
 _TAG = (Pair(b"<", _LETTERS + b"/!?"),)
 
 # A new rule is a function, its entry here and its cases in tests/cleaning/test_rules.py.
 RULES: Mapping[str, Rule] = {
-    "broken": Rule(characters.drop_broken, _UNUSUAL),
+    "broken": Rule(characters.drop_broken, (Pair(b"\0"), Pair(b"\xed", _bytes((0xA0, 0xBF))))),
     "lists": Rule(escapes.join_list, (Pair(b"["),)),
     "escapes": Rule(escapes.decode_escapes, (Pair(b"\\", b"\\nrtu\"'/N"), Pair(b"_", b"x"))),
     "entities": Rule(escapes.decode_entities, (Pair(b"&"),)),
@@ -43,13 +61,13 @@ RULES: Mapping[str, Rule] = {
     "tags": Rule(markup.drop_tags, _TAG),
     "markdown": Rule(
         markdown.drop_markdown,
-        (Pair(b"*`"), Pair(b"_", b"_"), Pair(b"~", b"~"), Pair(b"]", b"("), Pair(b"# ", b"#"), Pair(b"\n")),
+        (Pair(b"*`"), Pair(b"_", b"_"), Pair(b"~", b"~"), Pair(b"]", b"("), Pair(b"# " + EDGE, b"#"), Pair(b"\n")),
     ),
     "styles": Rule(markup.drop_styles, (Pair(b"{"),)),
-    "mojibake": Rule(characters.fix_mojibake, _UNUSUAL),
-    "invisible": Rule(characters.drop_invisible, _UNUSUAL),
-    "nfc": Rule(characters.compose, _UNUSUAL),
-    "spaces": Rule(characters.collapse_spaces, (*_UNUSUAL, Pair(b" ", b" "))),
+    "mojibake": Rule(characters.fix_mojibake, _MOJIBAKE),
+    "invisible": Rule(characters.drop_invisible, _INVISIBLE),
+    "nfc": Rule(characters.compose, (Pair(_bytes((0xCC, 0xF4))),)),  # all from U+0300 on; what comes before is composed
+    "spaces": Rule(characters.collapse_spaces, _SPACES),
     "glued": Rule(sentences.unglue, (Pair(".!?)”»".encode(), _CAPITALS),)),
     "urls": Rule(sentences.drop_addresses, (Pair(b":w", b"/w"),)),
     "editions": Rule(sentences.drop_editions, (Pair(b"-x", b"-t"),)),  # `--`, `This text`
