@@ -10,7 +10,7 @@ from copywriter.cleaning.prefilter import EDGE, Pair, Prefilter
 from copywriter.errors import UserError
 from copywriter.text import words
 
-PASSES = 12  # real text settles in two or three; what does not in twelve is nested on purpose, a layer a pass
+PASSES = 12  # real text settles in two or three; a text that does not in twelve is nested on purpose
 UNSETTLED = "markup without end"
 REASONS = (UNSETTLED, "no title", "no description", "description repeats title")
 Change = tuple[str, str, str]  # a rule's name, the text before and after it
@@ -77,7 +77,7 @@ RULES: Mapping[str, Rule] = {
 
 
 def chosen(without: Collection[str] = ()) -> Mapping[str, Rule]:
-    """The rules but for those `without`; UserError for a name that is none of them, or cannot be left out."""
+    """All rules except those named in `without`; UserError for an unknown name or one that cannot be left out."""
     optional = [name for name in RULES if name != "broken"]
     if unknown := [name for name in without if name not in optional]:
         raise UserError(f"clean.without names {unknown[0]!r}; the rules that can be left out are {', '.join(optional)}")
@@ -85,7 +85,7 @@ def chosen(without: Collection[str] = ()) -> Mapping[str, Rule]:
 
 
 class Settled(NamedTuple):
-    """Cleaned texts; by their places what the rules did to them, and which never settled and are empty now."""
+    """Cleaned texts; by index the changes of each, and the indices of those that never settled and are empty now."""
 
     texts: list[str]
     changes: Mapping[int, Sequence[Change]]
@@ -93,7 +93,7 @@ class Settled(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A cleaned title with its description, what the rules did to both, and why they are dropped, or None."""
+    """A cleaned title and description, the changes to both, and the reason to drop them, or None."""
 
     title: str
     description: str
@@ -133,7 +133,7 @@ def clean(text: str) -> str:
 
 
 def judge(pairs: Sequence[tuple[str | None, str | None]], rules: Mapping[str, Rule]) -> Iterator[Verdict]:
-    """What becomes of titles with their descriptions, one after the other; None is a text that is missing."""
+    """The verdicts on pairs of title and description, in order; None is a missing text."""
     settled = settle([text or "" for pair in pairs for text in pair], rules)
     changes_of = settled.changes.get
     texts = iter(settled.texts)
@@ -156,4 +156,4 @@ def reason(title: str, description: str) -> str | None:
 
 
 def _has_letters(text: str) -> bool:
-    return text[:1].isalnum() or any(map(str.isalnum, text))  # the first character mostly tells
+    return text[:1].isalnum() or any(map(str.isalnum, text))  # the first character usually decides
