@@ -1,8 +1,8 @@
-"""From trn.json.gz to train, validation and test, ours beside the notebooks' way: `python -m benchmarks.data`.
+"""Times the data stages beside the notebooks' way, from trn.json.gz to three sets: `python -m benchmarks.data`.
 
 Ours are the stages from fetch to split as DVC runs them, each a process, in a folder of their own. The other
-side is benchmarks/notebook.py. Both start from the same file (of benchmarks/make_catalogue.py) and end with three
-Parquet files; they take turns, size by size. Prints tables for docs/.
+side is benchmarks/notebook.py. Both start from one file of benchmarks/make_catalogue.py and end with three Parquet
+files; they run in turns, size by size. Prints tables for docs/.
 """
 
 import argparse
@@ -32,7 +32,7 @@ ROWS_AT_ONCE = 100_000  # of the notebooks' second try
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one side took for a file, and what it made of it."""
+    """Time, memory and results of one side for one file."""
 
     steps: Mapping[str, measure.Run]
     kept: int  # rows after cleaning
@@ -52,7 +52,7 @@ class Side:
 
 
 def ours(file: Path, folder: Path) -> Side:
-    """The pipeline's data stages, in a project of their own that has the file as its data set."""
+    """The pipeline's data stages, in a project of their own with the file as its data set."""
     params = yaml.safe_load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
     fields = {"title": "title", "description": "content", "licence": "the project's own"}
     place = paths.CATALOGUES / file.name
@@ -62,27 +62,31 @@ def ours(file: Path, folder: Path) -> Side:
     sources = {"datasets": {"measured": entry}, "models": {}}
     for name, content in ((paths.PARAMS, params | {"dataset": "measured"}), (paths.SOURCES, sources)):
         (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
-    room = {"PYTHONPATH": str(ROOT), "COPYWRITER_RUNS": str(folder / "runs"), "COPYWRITER_CACHE": str(folder / "cache")}
-    steps = {stage: measure.run(["-m", f"stages.{stage}"], folder, room) for stage in STAGES}
-    return looked_at(steps, json.loads((folder / paths.CLEAN_COUNTS).read_text())["kept"], [folder / p for p in PARTS])
+    variables = {
+        "PYTHONPATH": str(ROOT),
+        "COPYWRITER_RUNS": str(folder / "runs"),
+        "COPYWRITER_CACHE": str(folder / "cache"),
+    }
+    steps = {stage: measure.run(["-m", f"stages.{stage}"], folder, variables) for stage in STAGES}
+    return summary(steps, json.loads((folder / paths.CLEAN_COUNTS).read_text())["kept"], [folder / p for p in PARTS])
 
 
 def notebooks(file: Path, folder: Path, mojibake: bool) -> Side:
-    """The notebooks' way; where memory does not suffice, once more with the file read in pieces."""
-    room, command = {"PYTHONPATH": str(ROOT)}, ["-m", "benchmarks.notebook", str(file), str(folder)]
+    """The notebooks' way; if memory runs out, once more with the file read in pieces."""
+    variables, command = {"PYTHONPATH": str(ROOT)}, ["-m", "benchmarks.notebook", str(file), str(folder)]
     command += ["--mojibake"] if mojibake else []
-    run, remark = measure.run(command, folder, room), ""
+    run, remark = measure.run(command, folder, variables), ""
     if run.failed:
         remark = (
             f"{run.failed} after {run.seconds:.0f} s; the figures are of a second try in pieces of {ROWS_AT_ONCE:,}"
         )
-        run = measure.run([*command, "--rows-at-once", str(ROWS_AT_ONCE)], folder, room)
+        run = measure.run([*command, "--rows-at-once", str(ROWS_AT_ONCE)], folder, variables)
     if run.failed:
         return Side({"all": run}, 0, (0, 0, 0), 0, f"{remark}, which ended as well: {run.failed}")
-    return looked_at({"all": run}, int(run.printed.split()[-1]), [folder / part.name for part in PARTS], remark)
+    return summary({"all": run}, int(run.printed.split()[-1]), [folder / part.name for part in PARTS], remark)
 
 
-def looked_at(steps: Mapping[str, measure.Run], kept: int, sets: Iterable[Path], remark: str = "") -> Side:
+def summary(steps: Mapping[str, measure.Run], kept: int, sets: Iterable[Path], remark: str = "") -> Side:
     """A side whose files of train, validation and test are counted and searched for leaks."""
     train, validation, test = map(records.read_products, sets)
     return Side(steps, kept, (len(train), len(validation), len(test)), leaked(train, test), remark)
@@ -135,19 +139,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--folder", type=Path, help="keeps the generated files; else they are written anew each time")
-    parser.add_argument("--mojibake", action="store_true", help="the notebooks' way mends it too, as ours always does")
+    parser.add_argument(
+        "--mojibake", action="store_true", help="the notebooks' way repairs it too, as ours always does"
+    )
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     sides = {}
     for size in given.rows:
         with tempfile.TemporaryDirectory() as aside:
-            room = Path(aside)
-            file = (given.folder or room).absolute() / f"catalogue-{size}-{given.seed}.json.gz"
+            work = Path(aside)
+            file = (given.folder or work).absolute() / f"catalogue-{size}-{given.seed}.json.gz"
             if not file.exists():
                 print(make_catalogue.write(file, size, given.seed, cores), file=sys.stderr, flush=True)
             for name in ("ours", "notebooks"):
-                (room / name).mkdir()
-            sides[size] = ours(file, room / "ours"), notebooks(file, room / "notebooks", given.mojibake)
+                (work / name).mkdir()
+            sides[size] = ours(file, work / "ours"), notebooks(file, work / "notebooks", given.mojibake)
         print(f"{size:,} rows: {sides[size][0].seconds:.1f} s and {sides[size][1].seconds:.1f} s", file=sys.stderr)
     print(f"{cores} cores, Python {platform.python_version()}, pandas {metadata.version('pandas')}\n\n{report(sides)}")
 

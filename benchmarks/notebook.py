@@ -1,6 +1,6 @@
 """The notebooks' way from trn.json.gz to three sets, one pandas frame in one process; benchmarks/data.py runs it.
 
-The rules are for the same dirt as those of copywriter/text.py, in the words in which notebooks write them.
+The rules are for the same faults as those of copywriter/cleaning, as notebooks write them.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("folder", type=Path, help="for train.parquet, validation.parquet and test.parquet")
-    parser.add_argument("--mojibake", action="store_true", help="mends mojibake too, with ftfy.fix_text")
+    parser.add_argument("--mojibake", action="store_true", help="repairs mojibake too, with ftfy.fix_text")
     parser.add_argument("--rows-at-once", type=int, help="reads in pieces and keeps two columns: takes less memory")
     given = parser.parse_args()
     if given.rows_at_once:

@@ -1,4 +1,4 @@
-"""Work spread over processes, with results in the order of the work, so that nothing depends on how many there are."""
+"""Work in several processes; the results come in the order of the work, whatever the number of processes."""
 
 import os
 import signal
@@ -22,10 +22,10 @@ def processors() -> int:
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """What `work` makes of each item. No more than two items a process are on their way at any time."""
+    """The results of `work` for each item, in order. At most two items per process are in progress."""
     items = iter(items)
     first = list(islice(items, 2))
-    if processes == 1 or len(first) < 2:  # to start a process for one item takes longer than the item
+    if processes == 1 or len(first) < 2:  # starting a process takes longer than one item
         yield from map(work, chain(first, items))
         return
     ignore_interrupt = (signal.SIGINT, signal.SIG_IGN)  # the main process ends the others
@@ -39,4 +39,6 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], processes: i
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise UserError("a process was ended from outside, most often for want of memory; free some") from None
+            raise UserError(
+                "a worker process was killed, most often because memory ran out; close other programs and run it again"
+            ) from None

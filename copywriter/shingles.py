@@ -25,7 +25,7 @@ Counts = NDArray[np.int64]
 
 
 def shingles(texts: Sequence[str]) -> tuple[Shingles, Counts]:
-    """The distinct shingles of each text, ascending, one text after the other; and how many each has.
+    """The distinct shingles of each text, ascending, one text after the other; and the number of each text.
 
     A shingle is 32 bits of the hash of five words in a row, as text.words finds them. A text without a word has one
     shingle too, so that no set is empty.
@@ -43,12 +43,12 @@ def shingles(texts: Sequence[str]) -> tuple[Shingles, Counts]:
 
 
 def word_hashes(texts: Sequence[str]) -> tuple[Hashes, Counts]:
-    """The hash of every word, one text after the other; and how many words each text has."""
+    """The hash of each word, one text after the other; and the number of words of each text."""
     folded = [(one.lower() if one.isascii() else " ".join(text.words(one))).encode() for one in texts]
     content = np.frombuffer(b" ".join([b"", *folded, b""]), np.uint8)
     edges = np.flatnonzero(np.diff(_IN_WORD[content])) + 1
     starts, ends = edges[::2], edges[1::2]
-    # A word's polynomial is the difference of two sums up to its ends, brought to one power wherever the word stands.
+    # A word's polynomial is the difference of two prefix sums, divided by the power at the word's start.
     sums = np.cumsum(content * powers(_BASE, len(content)))
     hashes = (sums[ends - 1] - sums[starts - 1]) * powers(pow(_BASE, -1, 2**64), len(content))[starts]
     borders = np.cumsum([len(one) + 1 for one in folded])

@@ -101,7 +101,7 @@ def histories(told: Mapping[str, Any]) -> Finding:
 
 def code(of: experiment.Experiment, told: Mapping[str, Any]) -> Finding:
     """Whether the fingerprint is the receipt's; after `make relock` that of changed code is."""
-    if fingerprint.fingerprint(of.params, of.base, told["processes"]) == told["fingerprint"]:
+    if fingerprint.fingerprint(of.params, told["plan"], of.base) == told["fingerprint"]:
         return Finding("code", "equal", "")
     return Finding("code", "not done", "it was trained by another version of the code; 'make relock' compares them")
 

@@ -1,13 +1,14 @@
-"""Turns the raw catalogue into clean rows: a title and its description, none twice, every row left out counted.
+"""Cleans the raw catalogue: rows of title and description without duplicates; every dropped row is counted.
 
 Reads: data/raw (manifest.json and the files that it names).
 Writes: data/clean.parquet, data/cleaning_examples.jsonl, metrics/clean_counts.json.
 Params: clean.max_malformed, clean.without.
 """
 
+import gc
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ REASONS = (*tables.MALFORMED, *rules.REASONS, *duplicates.REASONS)
 
 @dataclass(slots=True)
 class Cleaned:
-    """The rows of a chunk that are not dropped, or only as duplicates, and the counts of all."""
+    """The rows of a chunk that are kept unless they are duplicates, and the counts of all its rows."""
 
     rows: pa.Table
     keys: list[Key]
@@ -38,7 +39,7 @@ class Cleaned:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the rows: `read` is `kept` and all of `dropped` together."""
+    """Rows by outcome: `read` is the sum of `kept` and all of `dropped`."""
 
     read: int = 0
     kept: int = 0
@@ -48,7 +49,7 @@ class Counts:
     examples: Examples = field(default_factory=dict)
 
     def add(self, more: "Counts") -> None:
-        """Counts the rows that follow."""
+        """Adds the counts of the rows that follow."""
         self.read += more.read
         self.kept += more.kept
         self.dropped = {reason: count + more.dropped[reason] for reason, count in self.dropped.items()}
@@ -64,9 +65,9 @@ class Counts:
 def clean_rows(
     chunks: Iterable[Chunk], manifest: Mapping[str, Any], given: params.Clean, counts: Counts, processes: int = 1
 ) -> Iterator[pa.Table]:
-    """The rows to keep, in file order; `counts` grows on the way. UserError when the files are not what was expected.
+    """The rows to keep, in file order; updates `counts`. UserError if the counts are those of a wrong file.
 
-    `manifest` names the fields. Of rows with one title (letter case aside) the first is kept.
+    `manifest` names the fields. Of rows with equal titles, ignoring case, the first is kept.
     """
     work = partial(clean_chunk, manifest["title"], manifest["description"], tuple(given.without))
     seen = duplicates.Seen()
@@ -83,8 +84,21 @@ def clean_rows(
     require_rows(counts, manifest, given.max_malformed)
 
 
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Off while a chunk is cleaned: it makes many tuples and no cycles, and collecting takes an eighth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@no_garbage_collection()
 def clean_chunk(title: str, description: str, without: Collection[str], chunk: Chunk) -> Cleaned:
-    """A chunk's rows, cleaned; `title` and `description` name the fields. Which row came first is not known here."""
+    """A chunk's rows, cleaned; `title` and `description` name the fields. Duplicates are found later."""
     found = list(tables.rows(chunk, title, description))
     kept: list[tuple[str, str]] = []
     keys: list[Key] = []
@@ -112,7 +126,7 @@ def clean_chunk(title: str, description: str, without: Collection[str], chunk: C
 
 
 def require_rows(counts: Counts, manifest: Mapping[str, Any], max_malformed: float) -> None:
-    """UserError when the counts are those of a wrong file."""
+    """UserError if the counts are those of a wrong file."""
     if not counts.read:
         raise UserError("the catalogue is empty: its files have no row; check its entry in sources.yaml")
     malformed = sum(counts.dropped[reason] for reason in tables.MALFORMED)
@@ -134,12 +148,12 @@ def run(
     counted: Path = paths.CLEAN_COUNTS,
     processes: int | None = None,
 ) -> str:
-    """Cleans the catalogue in the folder `raw`, in as many processes as there are processors; the summary line."""
+    """Cleans the catalogue in the folder `raw`, in one process per processor by default; the summary line."""
     chosen = rules.chosen(given.clean.without)
     errors.existing(raw, "dvc repro fetch")
     manifest = json.loads(errors.existing(raw / "manifest.json", "dvc repro --force fetch").read_text(encoding="utf-8"))
     counts = Counts()
-    processes = processes or len(os.sched_getaffinity(0))
+    processes = processes or parallel.processors()
     rows = clean_rows(tables.chunks(raw, manifest), manifest, given.clean, counts, processes)
     records.write_tables(cleaned, rows)
     records.write_examples(shown, (pair for rule in chosen for _, pair in counts.examples.get(rule, ())))

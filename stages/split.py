@@ -22,22 +22,22 @@ FILES = {"train": paths.TRAIN, "validation": paths.VALIDATION, "test": paths.TES
 
 @dataclass(frozen=True, slots=True)
 class Families:
-    """What is known of a sample's families: for every row, in order, the family and whether it is its first row."""
+    """The families of a sample: for each row, in order, its family's name and whether it is the first row of it."""
 
     names: Sequence[str]  # the smallest digest of the family's rows: the same in any order of the rows
     leads: Sequence[bool]
 
 
 def find_families(rows: Iterable[Product]) -> Families:
-    """The families of the rows, which are streamed."""
+    """The families of the rows, which are read once."""
     digests: list[bytes] = []
 
-    def noted() -> Iterator[Product]:
+    def with_digests() -> Iterator[Product]:
         for row in rows:
             digests.append(text.digest(row.title, row.description))
             yield row
 
-    first = families.families(noted()).tolist()
+    first = families.families(with_digests()).tolist()
     smallest = dict(zip(first, digests, strict=True))
     for number, digest in zip(first, digests, strict=True):
         smallest[number] = min(digest, smallest[number])
@@ -65,8 +65,8 @@ def deal(sizes: Mapping[str, int], given: params.Split, seed: int) -> dict[str, 
 def split(found: Families, given: params.Split, seed: int) -> list[str]:
     """The part of each row: train, validation, test or, where near-duplicates are thinned, "thinned".
 
-    Of a family that is trained on, thinning leaves the first row: the sample's order is a uniform draw, so the texts
-    that are left are neither longer nor shorter than before. UserError when a part would be empty.
+    Thinning keeps the first row of each training family. The sample is in random order, so this does not change the
+    distribution of text lengths. UserError if a part would be empty.
     """
     dealt = deal(Counter(found.names), given, seed)
     parts = [dealt[name] for name in found.names]

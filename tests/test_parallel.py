@@ -36,7 +36,7 @@ def test_one_item_needs_no_other_process(items: list[int]) -> None:
     assert list(parallel.in_order(slow_if_even, items, 2)) == [(item, os.getpid()) for item in items]
 
 
-def test_items_are_taken_two_a_process_ahead_and_no_more() -> None:
+def test_at_most_two_items_per_process_are_taken_ahead() -> None:
     items = iter(range(4, 99))
     results = parallel.in_order(refuse_three, items, 2)
     assert next(results) == 4
@@ -44,11 +44,11 @@ def test_items_are_taken_two_a_process_ahead_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_mistake_in_the_work_is_told(processes: int) -> None:
+def test_an_error_in_the_work_is_raised(processes: int) -> None:
     with pytest.raises(UserError, match="three is no number"):
         list(parallel.in_order(refuse_three, range(9), processes))
 
 
-def test_a_process_that_is_ended_from_outside_is_told_and_does_not_hang() -> None:
-    with pytest.raises(UserError, match="ended from outside, most often for want of memory"):
+def test_a_killed_worker_is_an_error_and_does_not_hang() -> None:
+    with pytest.raises(UserError, match="a worker process was killed, most often because memory ran out"):
         list(parallel.in_order(die, range(9), 2))

@@ -1,1 +1,1 @@
-"""Text as the catalogue meant it: the rules, one a defect, and the rows that are left out."""
+"""Cleaning: one rule per defect of a text, and the reasons to drop a row."""

@@ -1,4 +1,4 @@
-"""Rules for single characters: those that are broken, unseen or written in two ways, and white space."""
+"""Rules for single characters: broken and invisible ones, mojibake, Unicode normal form, white space."""
 
 import re
 import unicodedata
@@ -6,28 +6,28 @@ import unicodedata
 import ftfy
 
 _BROKEN = re.compile("[\0\ud800-\udfff]")
-# What any mojibake has, two characters beyond ASCII in a row or one of a few; ftfy's own look takes 0.3 ms a text.
-_MOJIBAKE_SIGN = re.compile("[^\x00-\x7f](?:[^\x00-\x7f]|(?<=[\x80-\x9fÂÃŒœ]))")
-# All controls but those that are white space.
-_UNSEEN = (
+# All mojibake has two characters beyond ASCII in a row, or one of a few; ftfy's own check takes 0.3 ms a text.
+_MAY_BE_MOJIBAKE = re.compile("[^\x00-\x7f](?:[^\x00-\x7f]|(?<=[\x80-\x9fÂÃŒœ]))")
+# All control characters except white space, and characters without a shape.
+_NEVER_SEEN = (
     "\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\uffff\ue000-\uf8ff\U000e0000-\U000e007f\U000f0000-\U0010ffff"
 )
 _JOINERS = "\u200c\u200d"  # stay where Persian, Indic scripts and emoji need them
-_MAY_BE_INVISIBLE = re.compile(f"[{_UNSEEN}{_JOINERS}]")  # six times faster than the whole pattern
+_MAY_BE_INVISIBLE = re.compile(f"[{_NEVER_SEEN}{_JOINERS}]")  # six times faster than the whole pattern
 _INVISIBLE = re.compile(
-    f"[{_UNSEEN}]|(?<![^\x00-\u02ff{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?![^\x00-\u02ff{_JOINERS}])"
+    f"[{_NEVER_SEEN}]|(?<![^\x00-\u02ff{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?![^\x00-\u02ff{_JOINERS}])"
 )
 
 
 def drop_broken(text: str) -> str:
-    """Without NUL and halves of code points, which no file of text can hold."""
+    """Without NUL and lone surrogates, which UTF-8 files cannot hold."""
     return _BROKEN.sub("", text)
 
 
 def fix_mojibake(text: str) -> str:
-    """UTF-8 that was read as another encoding, read rightly: `donâ€™t` becomes `don’t`."""
-    return ftfy.fix_encoding(text) if _MOJIBAKE_SIGN.search(text) else text
+    """With mojibake (UTF-8 decoded as another encoding) repaired: `donâ€™t` becomes `don’t`."""
+    return ftfy.fix_encoding(text) if _MAY_BE_MOJIBAKE.search(text) else text
 
 
 def drop_invisible(text: str) -> str:
@@ -41,5 +41,5 @@ def compose(text: str) -> str:
 
 
 def collapse_spaces(text: str) -> str:
-    """With one space for every run of white space, and none at the ends."""
+    """With each run of white space as one space, and none at the ends."""
     return " ".join(text.split())

@@ -1,17 +1,17 @@
-"""Rows that came before: of equal titles, letter case aside, the first row stays."""
+"""Duplicates: of rows with equal titles, ignoring case, only the first is kept."""
 
 from copywriter import text
 
 REASONS = ("duplicate pair", "duplicate title")
 
 
-# Digests of a row's title, letter case aside, and of both its texts. They stand for the texts: with 128 bits, the
-# chance that two of a billion rows share one by accident is 10^-21.
+# Digests of a row's casefolded title and of both its texts. With 128 bits, the chance that any two of a billion rows
+# collide is 10^-21.
 Key = tuple[bytes, bytes]
 
 
 def key(title: str, description: str) -> Key:
-    """The key of a row."""
+    """The digests by which a row is compared."""
     return text.digest(title.casefold()), text.digest(title, description)
 
 
@@ -19,11 +19,11 @@ class Seen:
     """The keys of the rows so far: two digests a row, about 200 bytes."""
 
     def __init__(self) -> None:
-        self.firsts: dict[bytes, bytes] = {}  # by title, the pair that came first
-        self.others: set[bytes] = set()  # the pairs that came later: few, for most titles come once
+        self.firsts: dict[bytes, bytes] = {}  # by title, its first pair
+        self.others: set[bytes] = set()  # later pairs: few, because most titles are unique
 
     def reason(self, row: Key) -> str | None:
-        """The reason to drop a row, one of REASONS, or None for one that did not come before; it is remembered."""
+        """Remembers the row; the reason to drop it, one of REASONS, or None if its title is new."""
         title, pair = row
         first = self.firsts.get(title)
         if first is None:

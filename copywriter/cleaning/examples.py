@@ -1,4 +1,4 @@
-"""Before and after: some texts that each cleaning rule changed, chosen by their digest and cut to a few lines."""
+"""Examples of what each cleaning rule changed: a uniform sample of texts before and after, cut to a few lines."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from copywriter.records import Example
 
 PAIRS = 20  # of each rule
 WINDOW = 200  # characters of a text that are shown
-LEAD = 60  # of them, about so many stand before the change
+LEAD = 60  # about so many of them come before the change
 
 Examples = dict[
     str, list[tuple[bytes, Example]]
@@ -15,7 +15,7 @@ Examples = dict[
 
 
 def choose(changes: Mapping[bytes, Mapping[str, tuple[str, str]]]) -> Examples:
-    """The first pairs that can be shown: by the rows' digests, and of each by rule, the texts before and after it."""
+    """The first PAIRS of each rule, from the changes by row digest and rule: the texts before and after."""
     chosen: Examples = {}
     for key in sorted(changes):
         for rule, texts in changes[key].items():
@@ -26,12 +26,12 @@ def choose(changes: Mapping[bytes, Mapping[str, tuple[str, str]]]) -> Examples:
 
 
 def merge(some: Examples, more: Examples) -> Examples:
-    """The first pairs of both: the same however the rows were parted."""
+    """The first pairs of both; the result does not depend on how the rows were divided."""
     return {rule: sorted({*some.get(rule, ()), *more.get(rule, ())})[:PAIRS] for rule in {**some, **more}}
 
 
 def excerpt(rule: str, before: str, after: str) -> Example | None:
-    """The change among some of the words around it, whole ones; None where they are too long for that."""
+    """The change with whole words around it; None if they are too long."""
     shared = bisect_left(range(min(len(before), len(after))), True, key=lambda n: before[: n + 1] != after[: n + 1])
     starts = (n for n in range(max(0, shared - LEAD), shared + 1) if not n or before[n - 1].isspace())
     start = next(starts, None)

@@ -1,12 +1,12 @@
-"""Rules for sentences: a space between those that are glued, and without those that say nothing of the product."""
+"""Rules for sentences: a space between glued ones; addresses, edition notes, copyright lines and notices go."""
 
 import re
 
 _LOWER, _UPPER = "a-zß-öø-ÿа-яё", "A-ZÀ-ÖØ-ÞА-ЯЁ"
 _SUFFIX = r"(?i:com|net|org|edu|gov|info|biz|co|uk|js|html?|aspx?|php|pdf|jpe?g|png|gif|zip|exe|txt|docx?|xlsx?|csv)\b"
-# A full stop belongs to an address where it goes on in one, and not where a sentence begins.
+# A full stop belongs to an address if the address continues after it, and not if a sentence begins.
 _ADDRESS = rf"(?:\b(?:https?|ftp)://|\bwww\.)(?:[^\s<>\"“”(){{}}\[\]|.,;!]|[.,;!]++(?=[a-z0-9/_#%&=?~-]|{_SUFFIX}))+"
-_CALL = (  # what leads to an address and says nothing without it
+_CALL = (  # words that introduce an address
     r"(?:\bFor [^.!?|]{1,60}? )?(?:\b[Pp]lease )?\b(?:[Vv]isit|[Ss]ee|[Gg]o to|[Cc]heck out)"
     r"(?: us| our (?:web ?)?site)?(?: at| on)?[ :-]{1,3}|(?:\b[Oo]nline )?\bat |[:-] "
 )
@@ -42,7 +42,7 @@ _NOTICE = re.compile(
 
 
 def unglue(text: str) -> str:
-    """`the end.Start` with its space; abbreviations, numbers, versions, file names and addresses stay."""
+    """With a space in `the end.Start`; abbreviations, numbers, versions, file names and addresses stay."""
     if "://" not in text and "www." not in text:
         return _unglue(text)
     parts = _ADDRESSES.split(text)  # every other one is an address
@@ -57,12 +57,12 @@ def _unglue(text: str) -> str:
 
 
 def drop_addresses(text: str) -> str:
-    """Without web addresses, which a model could only make up; names such as `shop.example` stay."""
+    """Without web addresses, which a model would invent; names such as `shop.example` stay."""
     return _URL.sub("", text)
 
 
 def drop_editions(text: str) -> str:
-    """Without notes on which edition of a book a text was written for."""
+    """Without notes on the edition of a book that a text describes."""
     signed, plain = _EDITION
     text = _drop(signed, text) if "--" in text else text
     return _drop(plain, text) if "This text refers to" in text else text
@@ -74,11 +74,11 @@ def drop_copyright(text: str) -> str:
 
 
 def drop_notices(text: str) -> str:
-    """Without what a shop's page says to those who look at it: `View larger`, a call for a model number."""
+    """Without notices of a shop's page: `View larger`, a request for a model number."""
     return _drop(_NOTICE, text) if "his fits" in text or "View" in text else text
 
 
 def _drop(pattern: re.Pattern[str], text: str) -> str:
-    """Without what the pattern finds; no words are joined, and no space is left at the end."""
+    """Without the matches of a pattern; no words are joined, and no space is left at the end."""
     rest = pattern.sub(lambda match: " " if text[max(0, match.start() - 1) : match.start()].strip() else "", text)
     return text if rest == text else rest.rstrip()

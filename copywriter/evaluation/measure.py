@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
@@ -24,7 +23,7 @@ ROWS = 250  # scored at a time by a process, a fifth of a second or more
 
 def preload(rows: int) -> None:
     """Starts the imports of the scoring processes, if so many rows need any, while this process does other work."""
-    if rows > ROWS and _processors() > 1:
+    if rows > ROWS and parallel.processors() > 1:
         forkserver.set_forkserver_preload(["evaluate", "sacrebleu", "nltk.stem.porter"])
         forkserver.ensure_running()
 
@@ -43,7 +42,7 @@ def measure(
     chosen = tokenizers.choose(one.reference for one in rows)
     context = Context(chosen)
     found = np.concatenate(
-        list(parallel.in_order(functools.partial(_part, context=context), parts, processes or _processors()))
+        list(parallel.in_order(functools.partial(_part, context=context), parts, processes or parallel.processors()))
     )
     _fill(found, rows, Context(chosen, training_ngrams), lambda one: one.training_texts)
     by_place = sorted(METRICS, key=lambda one: min(score.place for score in one.scores))
@@ -56,10 +55,6 @@ def without_reference(rows: Sequence[Prediction], training_ngrams: Hashes) -> St
     context = Context(training_ngrams=training_ngrams)
     _fill(found, rows, context, lambda one: any(score.without_reference for score in one.scores))
     return found
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _part(rows: Sequence[Prediction], context: Context) -> Statistics:

@@ -1,1 +1,1 @@
-"""Product families, which never stand on two sides of the split."""
+"""Product families: groups of near-duplicate rows, which the split keeps on one side."""

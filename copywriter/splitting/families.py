@@ -1,8 +1,8 @@
 """Product families: near-duplicates by title or by description, found by MinHash, verified exactly, and joined.
 
 Two products are near-duplicates when their titles have the same words apart from numbers and those of variants.yaml
-(editions, colours, sizes), or when their descriptions share SIMILAR of their word 5-grams. A family is what a chain of
-near-duplicates connects.
+(editions, colours, sizes), or when their descriptions share SIMILAR of their word 5-grams. A family is a connected
+component: near-duplicates of near-duplicates belong to it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ Rows = NDArray[np.int64]
 
 
 def families(rows: Iterable[Product]) -> Rows:
-    """For every row the number of the first row of its family, counted from 0; the families are the same in any order.
+    """For each row the number, from 0, of the first row of its family; the order of the rows does not change families.
 
     Rows are streamed. Memory holds 4 bytes for each word of the descriptions, and about 350 for each row.
     """
@@ -53,7 +53,7 @@ def families(rows: Iterable[Product]) -> Rows:
 
 
 def batches(rows: Iterable[Product]) -> Iterator[list[Product]]:
-    """The rows in lists whose descriptions have about _CHARACTERS together."""
+    """The rows in lists whose descriptions have about _CHARACTERS in total."""
     batch, length = [], 0
     for row in rows:
         batch.append(row)
@@ -66,7 +66,7 @@ def batches(rows: Iterable[Product]) -> Iterator[list[Product]]:
 
 
 def roots(first: Rows, rows: Rows) -> Rows:
-    """The first rows of the families of `rows`. `first` leads there from row to row, and by shorter ways afterwards."""
+    """The first rows of the families of `rows` (union-find); shortens the paths in `first`."""
     while np.any(first[rows] != rows):
         first[rows] = first[first[rows]]
         rows = first[rows]
@@ -85,7 +85,7 @@ def unite(first: Rows, left: Rows, right: Rows) -> None:
 
 
 def unite_equal(first: Rows, keys: NDArray[np.generic]) -> Rows:
-    """Joins, in `first`, the families of rows that have one key; the first row of each key."""
+    """Joins, in `first`, the families of rows with equal keys; returns the first row of each key."""
     rows: Rows
     _, rows, of = np.unique(keys, return_index=True, return_inverse=True)
     unite(first, rows[of], np.arange(len(keys)))
@@ -93,7 +93,7 @@ def unite_equal(first: Rows, keys: NDArray[np.generic]) -> Rows:
 
 
 def band_keys(hashes: Shingles, sizes: Counts) -> Iterator[Shingles]:
-    """For each band the keys of the sets. Sets of similarity s have a key in common with probability s ** HASHES."""
+    """For each band one key per set. Two sets of similarity s have equal keys with probability s ** HASHES."""
     starts = np.cumsum(sizes) - sizes
     for band in _MULTIPLIERS.reshape(BANDS, HASHES):
         smallest = [np.minimum.reduceat(hashes * factor, starts) for factor in band]
@@ -101,9 +101,9 @@ def band_keys(hashes: Shingles, sizes: Counts) -> Iterator[Shingles]:
 
 
 def join_similar(first: Rows, rows: Rows, keys: Shingles, hashes: Shingles, sizes: Counts) -> None:
-    """Joins, in `first`, the families of those of `rows` that have one key and similar descriptions.
+    """Joins, in `first`, the families of those of `rows` that have equal keys and similar descriptions.
 
-    All pairs of such rows are looked at but those that are in one family already, neighbours by key first.
+    Compares all pairs with equal keys that are not yet in one family, neighbours first.
     """
     starts = np.cumsum(sizes) - sizes
     order = np.argsort(keys, kind="stable")

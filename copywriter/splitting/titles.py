@@ -1,4 +1,4 @@
-"""What of a title names the product, and what only tells one of its variants from the others."""
+"""The words of a title that name the product, without those that only name a variant."""
 
 import functools
 from pathlib import Path
@@ -9,13 +9,13 @@ from copywriter import text
 
 
 def core(title: str) -> list[str]:
-    """The title's distinct words, sorted, without numbers and those of variants; all of them where nothing is left."""
+    """The title's distinct words, sorted, without numbers and words of variants; all words if nothing is left."""
     words = sorted(set(text.words(title)))
     return [word for word in words if word not in variants() and not word[0].isdigit()] or words
 
 
 @functools.cache
 def variants() -> frozenset[str]:
-    """The words that distinguish no products."""
+    """Words for editions, colours and sizes."""
     groups = yaml.safe_load(Path(__file__).with_name("variants.yaml").read_text(encoding="utf-8"))
     return frozenset(word for words in groups.values() for word in words.split())

@@ -17,8 +17,18 @@ def test_pairs_and_titles_that_come_again() -> None:
     ) == [None, "duplicate title", "duplicate pair", "duplicate pair", None, "duplicate title"]
 
 
+def test_pairs_and_titles_come_again_in_other_scripts() -> None:
+    assert reasons(
+        ("赤いマグ", "陶器です。"),
+        ("赤いマグ", "陶器です。"),
+        ("赤いマグ", "別の文。"),
+        ("แก้ว", "สีแดง"),
+        ("แก้ว", "สีฟ้า"),
+    ) == [None, "duplicate pair", "duplicate title", None, "duplicate title"]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["a", "A", "b"]), st.sampled_from(["x", "y", "X"])), max_size=12))
-def test_a_row_is_a_duplicate_pair_if_it_came_before_and_of_a_title_if_only_that_did(
+def test_reasons_are_those_of_a_search_of_all_rows_before(
     rows: list[tuple[str, str]],
 ) -> None:
     for number, (row, reason) in enumerate(zip(rows, reasons(*rows), strict=True)):

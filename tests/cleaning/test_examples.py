@@ -55,7 +55,7 @@ def test_no_word_is_cut_and_the_change_is_seen(parts: list[str], dirt: str, data
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 99)), max_size=120), st.integers(1, 7))
-def test_the_choice_does_not_depend_on_how_rows_are_parted(rows: list[tuple[str, int]], parts: int) -> None:
+def test_the_choice_does_not_depend_on_how_rows_are_split(rows: list[tuple[str, int]], parts: int) -> None:
     def chosen(some: list[tuple[str, int]]) -> examples.Examples:
         changes: dict[bytes, dict[str, tuple[str, str]]] = {}
         for rule, number in some:

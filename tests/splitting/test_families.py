@@ -16,6 +16,10 @@ from copywriter.records import Product
 from copywriter.splitting import families
 
 BUCKET = "A sturdy steel bucket for the garden. It holds ten litres, will not rust and hangs on any hook you have."
+MUG_JA = "毎日使える陶器のマグカップです。容量は三百ミリリットルで、電子レンジと食器洗い機で使えます。"
+BAG_JA = "丈夫な帆布で作った手提げ袋です。内側に小さなポケットがあり、買い物や通勤にとても便利です。"
+MUG_TH = "แก้วเซรามิกสำหรับใช้ทุกวัน จุได้สามร้อยมิลลิลิตร ใช้กับไมโครเวฟและเครื่องล้างจานได้"
+BAG_TH = "กระเป๋าผ้าใบเนื้อหนา มีช่องเล็กด้านใน เหมาะสำหรับจ่ายตลาดและใส่ของไปทำงาน"
 KETTLE = "This kettle boils a litre of water in two minutes, then switches itself off and keeps the water warm for tea."
 
 
@@ -34,6 +38,8 @@ def together(*rows: Product) -> bool:
         ("Garden Bucket, 2nd Edition [Hardcover]", "Garden Bucket: Third Revised Edition"),
         ("Red", "red!"),
         ("Ведро садовое, 10", "ведро садовое 12"),
+        ("陶器のマグカップ 300", "陶器のマグカップ（350）"),
+        ("แก้วเซรามิก 300", "แก้วเซรามิก, 350"),
     ],
 )
 def test_titles_of_one_product(one: str, other: str) -> None:
@@ -48,6 +54,8 @@ def test_titles_of_one_product(one: str, other: str) -> None:
         ("Red", "Blue"),
         ("12", "13"),
         ("Ведро", "Чайник"),
+        ("陶器のマグカップ", "帆布の手提げ袋"),
+        ("แก้วเซรามิก", "กระเป๋าผ้าใบ"),
     ],
 )
 def test_titles_of_two_products(one: str, other: str) -> None:
@@ -63,6 +71,11 @@ def test_titles_of_two_products(one: str, other: str) -> None:
         (BUCKET, BUCKET.replace("sturdy", "solid")),
         ("Brand new.", "brand NEW"),
         ("Один два три четыре пять шесть семь", "один, два, три, четыре, пять, шесть, семь!"),
+        (MUG_JA, MUG_JA.replace("。", "！").replace("、", " ")),
+        (MUG_JA, MUG_JA + "色は赤です。"),
+        (MUG_JA, MUG_JA.replace("三百", "四百")),
+        (MUG_TH, MUG_TH.replace(" ", "")),
+        (MUG_TH, MUG_TH + " สีแดง"),
     ],
 )
 def test_descriptions_of_one_product(one: str, other: str) -> None:
@@ -78,6 +91,9 @@ def test_descriptions_of_one_product(one: str, other: str) -> None:
         ("Brand new.", "Brand new bucket."),
         ("Brand new.", BUCKET),
         ("!", "brand"),
+        (MUG_JA, BAG_JA),
+        (MUG_TH, BAG_TH),
+        (MUG_JA, MUG_JA[25:] + MUG_JA[:5]),
     ],
 )
 def test_descriptions_of_two_products(one: str, other: str) -> None:

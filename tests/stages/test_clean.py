@@ -174,7 +174,7 @@ def test_a_rule_that_is_left_out_changes_nothing_and_is_not_counted() -> None:
     rows, counts = written()
     assert rows == [Product("Bib", "Of <b>cotton</b> & silk.")]
     assert counts["changed"] == {name: int(name == "entities") for name in rules.RULES if name not in ("tags", "glued")}
-    with pytest.raises(UserError, match="names 'tag'; the rules that can be left out are lists, entities"):
+    with pytest.raises(UserError, match="names 'tag'; the rules that can be left out are lists, escapes, entities"):
         clean.run(changed(clean__without=["tag"]))
 
 

@@ -101,7 +101,7 @@ def test_the_bytes_depend_neither_on_the_order_of_the_file_nor_on_memory(
 def test_more_rows_than_there_are_takes_all_and_says_so(files: tuple[Path, Path]) -> None:
     records.write_products(files[0], ROWS)
     summary = sample.run(changed(sample__size=41), *files)
-    assert summary == "all 40 rows taken, for sample.size 41 asks for more than there are"
+    assert summary == "all 40 rows taken; sample.size is 41"
     assert set(records.read_products(files[1])) == set(ROWS)
 
 
