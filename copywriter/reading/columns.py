@@ -160,7 +160,7 @@ def _descriptions(columns: Mapping[str, Column], rows: int) -> Iterable[Candidat
             continue  # a teaser for search engines, a vendor's text
         lengthy = min(column.percentile(0.5), 400) / 400
         filled = len(column.lengths) / max(rows, 1)
-        yield Candidate(name, 3 * prose + strength + lengthy + filled / 2, column)
+        yield Candidate(name, 4 * prose + strength + lengthy + filled / 2, column)
 
 
 def _titles(columns: Mapping[str, Column], rows: int) -> Iterable[Candidate]:
