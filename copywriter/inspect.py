@@ -75,6 +75,9 @@ def _chosen(
     """Yields lines about the columns of titles and descriptions and returns both; UserError when one is not certain."""
     for name in filter(None, (entry["title"], entry["description"])):
         _require(name, found)
+    given = entry["title"] and entry["description"]
+    if total and not given and (message := diagnosis.no_header(file, sample.layout, list(found))):
+        raise UserError(message)
     title, description = columns.choose(found, entry["title"], entry["description"])
     if not title.name or not description.name:
         yield from candidate_lines("title", title, total)

@@ -5,6 +5,7 @@ from typing import Any
 
 from copywriter.reading import column_names, tables
 from copywriter.reading.columns import Choice, Column, kind
+from copywriter.reading.layout import Layout
 from copywriter.reading.profile import Sample, Verdict
 
 
@@ -25,9 +26,6 @@ def no_choice(
         )
     if not filled:
         return f"all {total:,} rows of {file} are empty; export the products again"
-    if layout.format in ("csv", "xlsx") and _is_data(list(found)):
-        names = ", ".join(map(repr, list(found)[:4]))
-        return f"{file} has no header: its first row is {names}; add a row with the columns' names above it"
     if len(found) == 1:
         only = next(iter(found))
         cure = "; is there another --delimiter?" if layout.format == "csv" else ""
@@ -49,8 +47,15 @@ def no_choice(
     return f"{file}: {' and '.join(missing)}{looked_for}; give {' and '.join(options)} if one of them is"
 
 
+def no_header(file: str, layout: Layout, names: list[str]) -> str | None:
+    """That a table has no header, if its columns' names are a row of data: sentences, addresses or prices."""
+    if layout.format not in ("csv", "xlsx") or not _is_data(names):
+        return None
+    shown = ", ".join(map(repr, names[:4]))
+    return f"{file} has no header: its first row is {shown}; add a row with the columns' names above it"
+
+
 def _is_data(names: list[str]) -> bool:
-    """Whether column names are a row of data: sentences, addresses or prices, and no name that is known."""
     if any(column_names.title_strength(name) > 0 or column_names.description_strength(name) > 0 for name in names):
         return False
     return any(kind(name) in ("prose", "url", "number") for name in names if "column (" not in name)
