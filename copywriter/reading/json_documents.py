@@ -53,6 +53,8 @@ class _Document:
                 found, end = json_rows.DECODER.raw_decode(self.text, self.at)
             except (ValueError, RecursionError):
                 end = len(self.text) + 1  # half a value, or none
+            if self.more and self.text[end : end + 1] in (".", "e", "E"):
+                end = len(self.text)  # half a number
             if end < len(self.text) + (last and not self.more):
                 self.at = end
                 return found
