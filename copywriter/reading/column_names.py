@@ -85,6 +85,8 @@ DESCRIPTIONS = {
     name: weight for name, weight in _table((_ALSO_DESCRIPTIONS, 2.5), (_DESCRIPTIONS, 3.0)).items() if name
 }
 SHORT, NEVER, PRODUCT, LANGUAGES = map(_words, (_SHORT, _NEVER, _PRODUCT, _LANGUAGES))
+# Amazon's templates: item_name[marketplace_id=...][language_tag=...]#1.value
+_QUALIFIERS = re.compile(r"\[[^\]]*\]|#\d+(?:\.\w+)*$")
 # Scripts without spaces between words: a longer name contains the word.
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
 
@@ -102,6 +104,7 @@ def description_strength(name: str) -> float:
 
 
 def _strength(name: str, table: dict[str, float]) -> float:
+    name = _QUALIFIERS.sub(" ", name)
     whole = plain(name)
     own = plain(re.split(r"[.:](?=.)", name)[-1])  # of a path `product.name`, of an XML name `g:title`
     for candidate in (whole, own, _without_language(whole), _without_language(own)):

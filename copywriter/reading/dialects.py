@@ -74,17 +74,26 @@ def _width(row: list[str]) -> int:
 
 def _quoting(text: str, delimiter: str) -> Quoting:
     """double, unless rows have broken quotes that another way of quoting explains."""
-    if '"' not in text:
-        return "double"
-    broken, _ = _quotes(text, Dialect(delimiter))
+    double, backslash = Dialect(delimiter), Dialect(delimiter, "backslash")
+    if '"' not in text:  # a file without quotes may escape its delimiter
+        escapes = f"\\{delimiter}" in text and _wide(text, double) and not _wide(text, backslash)
+        return "backslash" if escapes else "double"
+    broken, _ = _quotes(text, double)
     if not broken:
         return "double"
-    if '\\"' in text and 2 * _quotes(text, Dialect(delimiter, "backslash"))[0] <= broken:
+    if '\\"' in text and 2 * _quotes(text, backslash)[0] <= broken:
         return "backslash"
     _, quoted = _quotes(text, Dialect(delimiter, "none"))
     # Texts without quotes cannot hold their delimiter, so a comma is less likely to be one than a tab.
     unquoted = broken > quoted if delimiter in "\t|" else broken > 1 and not quoted
     return "none" if unquoted else "double"
+
+
+def _wide(text: str, dialect: Dialect) -> int:
+    """How many of the first rows have more cells than their header."""
+    rows = [cells for _, cells in _rows(text, dialect)]
+    at = headers.find(rows)
+    return sum(_width(cells) > len(rows[at]) for cells in rows[at + 1 :]) if rows else 0
 
 
 def _quotes(text: str, dialect: Dialect) -> tuple[int, int]:

@@ -101,11 +101,17 @@ def is_object(line: str) -> bool:
         return False
 
 
+class _WithoutNaN(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Constant(None) if node.id in ("nan", "inf") else node
+
+
 def _python_dict(text: str) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of backslashes that escape nothing
-            return ast.literal_eval(text)
+            tree = ast.parse(text, mode="eval")
+            return ast.literal_eval(_WithoutNaN().visit(tree) if "nan" in text or "inf" in text else tree)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 

@@ -131,8 +131,6 @@ def test_texts_are_of_a_kind(expected: str, text: str) -> None:
 
 def test_names_say_less_where_they_say_something_else() -> None:
     assert column_names.title_strength("Brand name") < 0 < column_names.title_strength("Product name")
-    assert (
-        column_names.description_strength("Image description")
-        < 0
-        < column_names.description_strength("Description (HTML)")
-    )
+    assert column_names.title_strength("item_name[marketplace_id=A1][language_tag=en_US]#1.value") == 3
+    assert column_names.description_strength("Image description") < 0
+    assert column_names.description_strength("Description (HTML)") == 3

@@ -240,7 +240,8 @@ def read_all(content: bytes, folder: Path) -> list[tables.Row]:
     return [row for chunk in tables.chunks(folder, given) for row in tables.rows(chunk, "title", "content")]
 
 
-cell = st.text(st.sampled_from('ab",;|\\\t éß.'), max_size=8).map(lambda text: text.strip("\ufeff"))
+# No backslash: whether it escapes the delimiter after it is a guess by all rows.
+cell = st.text(st.sampled_from('ab",;|\t éß.'), max_size=8)
 ragged_row = st.lists(cell, min_size=1, max_size=6)
 
 

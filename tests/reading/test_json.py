@@ -48,7 +48,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
         "jsonl, utf-8",
     ),
     "dicts that Python prints": (
-        "{'name': 'Mug', 'price': 4.5, 'new': True, 'text': 'A mug.'}\n"
+        "{'name': 'Mug', 'price': nan, 'new': True, 'text': 'A mug.'}\n"
         "{'name': 'Jug', 'old': None, 'text': \"A jug.\"}\n",
         "jsonl, utf-8",
     ),

@@ -79,6 +79,11 @@ QUOTING: dict[str, tuple[bytes, Pairs, str]] = {
         [("Screen", 'A 27" screen, black.'), ("Jug", 'Says "hi", twice.\\n\\\\')],
         "csv, utf-8, comma, quoting backslash",
     ),
+    "backslashes before delimiters": (
+        b"name,text\nMug,A red\\, big mug\nJug,A jug\n",
+        [("Mug", "A red, big mug"), ("Jug", "A jug")],
+        "csv, utf-8, comma, quoting backslash",
+    ),
     "a backslash at the end of a text": (
         b'name,text\n"Disk","In C:\\"\n"Jug","A ""jug"", red."\n',
         [("Disk", "In C:\\"), ("Jug", 'A "jug", red.')],
