@@ -131,7 +131,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def note_lines(verdict: Verdict, found: Mapping[str, Column]) -> Iterator[str]:
-    """What to know about the rows beside their counts."""
+    """Explanations and warnings about the rows."""
     handles = {"Handle", "URL handle"} & found.keys()
     if verdict.dropped["no title"] and handles and "Title" in found:
         yield "\nThis is Shopify's layout: rows without a title are variants and images of the product above."

@@ -12,7 +12,7 @@ from copywriter.reading.column_names import description_strength, title_strength
 
 TEXTS = 400  # of a column are looked at closely
 CHARACTERS = 2_000  # of each of them
-MARGIN = 0.5  # candidates that differ by less are told apart by a person
+MARGIN = 0.5  # between candidates that differ by less a person has to choose
 CONSTANT = 0.5  # a larger share of equal texts makes a column constant
 _TAG = re.compile(r"<[a-zA-Z/!][^>]{0,2000}>|\[/?[a-z]+_[a-z_]+[^\]]{0,300}\]|\\[nrt]")
 _URL = re.compile(

@@ -16,7 +16,7 @@ LINES_TO_RECOVER = 200  # after broken quotes the end of the record is looked fo
 Quoting = Literal["double", "backslash", "none"]
 QUOTINGS: tuple[Quoting, ...] = get_args(Quoting)
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_QUOTE, _DELIMITER = "\ufdd0", "\ufdd1"  # no characters of any text: they stand for escaped ones while csv parses
+_QUOTE, _DELIMITER = "\ufdd0", "\ufdd1"  # in no text: substitutes for escaped characters while csv parses
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def read_document(stream: BinaryIO, encoding: str, rows: str | None, fields: Fie
         excerpt = document.text[document.at : document.at + 80]
         raise UserError(
             f"{fields.file} is a JSON {'document' if rows else 'array'} that breaks at row {number + 1}: {excerpt!r}; "
-            "mend it, or write one object a line"
+            "correct it, or write one object a line"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Entries of sources.yaml as text: what to paste for a file, and a pin renewed in place, comments kept."""
+"""Entries of sources.yaml as text: the lines to paste for a file, and how --pin writes or renews one."""
 
 import math
 import re
@@ -56,7 +56,7 @@ def renew(page: Path, name: str, entry: Mapping[str, str | int]) -> str:
             if (there := getattr(known, key, None)) != getattr(new, key):
                 raise UserError(
                     f"{name} of {page} has {key}: {there}, not {entry[key]}, and --pin renews a hash alone; "
-                    "give --pin another name, or mend the entry by hand"
+                    "give --pin another name, or correct the entry by hand"
                 )
         done = "unchanged in" if known.sha256 == new.sha256 else "renewed in"
         lines = _renewed(lines, name, str(entry["sha256"]))

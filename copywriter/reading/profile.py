@@ -45,7 +45,7 @@ class Verdict:
     changed: Counter[str] = field(default_factory=Counter)
     malformed: list[Row] = field(default_factory=list)  # the first three
     examples: list[Row] = field(default_factory=list)
-    personal: Counter[str] = field(default_factory=Counter)  # rows kept that hold e-mail addresses, phone numbers
+    personal: Counter[str] = field(default_factory=Counter)  # rows to keep with e-mail addresses, phone numbers
 
     @property
     def is_little(self) -> bool:

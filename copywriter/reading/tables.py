@@ -86,7 +86,7 @@ def file_chunks(
                 records = csv_rows.read_csv(stream, encoding, dialect, found.header_row, fields)
                 yield from record_chunks(file.name, "line", records, fields)
     except UnicodeError as error:
-        raise UserError(f"{file.name} is not in its encoding ({error}); mend `encoding:` in sources.yaml") from None
+        raise UserError(f"{file.name} is not in its encoding ({error}); correct `encoding:` in sources.yaml") from None
     except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]
         raise UserError(f"{file} is damaged ({error}); get it again with 'dvc repro --force fetch'") from None
 
