@@ -39,7 +39,7 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
             yield f"{source.name} is a zip archive; this is its file {file.name}"
         sample = profile.draw(file, entry)
         sheets = workbooks.sheets(file) if sample.layout.format == "xlsx" else []
-    total, found = profile.columns(sample, filter(None, (entry["title"], entry["description"])))
+    total, found = profile.columns(sample, [name for name in (entry["title"], entry["description"]) if name])
     extent = "rows, all looked at" if sample.whole else f"of about {sample.rows:,} rows looked at, drawn by chance"
     yield f"{file.name}: {sample.layout}, {source.stat().st_size:,} bytes, {total:,} {extent}"
     if len(sheets) > 1:

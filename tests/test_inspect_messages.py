@@ -129,6 +129,8 @@ def test_an_item_of_a_list_can_be_named(column: str) -> None:
     rows = [json.dumps({"title": title, "description": [text, f"{text} More."]}) for title, text in ROWS]
     said = Said("--description", column, content="\n".join(rows), name="shop.jsonl")
     assert (said.status, said.entry().description) == (0, column)
+    (line,) = [line.split() for line in said.out.splitlines() if line.startswith(f"{column} ")]
+    assert line[1] == "0%"  # of the rows are empty
 
 
 def test_what_was_found_is_in_the_entry_and_fetch_takes_it() -> None:

@@ -3,7 +3,7 @@
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def _room(chunk: Chunk) -> int:
     return SAMPLE_BYTES // max(len(chunk.lines), json_rows.BLOCK_BYTES)
 
 
-def columns(sample: Sample, named: Iterable[str] = ()) -> tuple[int, dict[str, Column]]:
+def columns(sample: Sample, named: Sequence[str] = ()) -> tuple[int, dict[str, Column]]:
     """How many rows the sample has, and every column of theirs, those of objects in them by their paths.
 
     Columns that are `named` by other paths, such as `description.0`, are added; empty columns stay in.
@@ -89,7 +89,7 @@ def columns(sample: Sample, named: Iterable[str] = ()) -> tuple[int, dict[str, C
             rows += 1
             if record.fields is None:
                 continue
-            for name in (*paths(record.fields), *(one for one in named if one not in record.fields)):
+            for name in dict.fromkeys((*paths(record.fields), *named)):
                 column = found.get(name) or found.setdefault(name, Column())
                 held = value(record.fields, name)
                 if isinstance(held, list):
