@@ -4,7 +4,7 @@ import codecs
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from copywriter import params, paths
 from copywriter.errors import UserError
@@ -56,9 +56,13 @@ class File(Catalogue):
     url: str | None = None
     sha256: Sha256 | None = None
     member: Member | None = None  # of a zip archive
-    format: Literal["jsonl", "json", "csv", "parquet", "xlsx"] | None = None  # these three: where the guess is wrong
+    # How to read it, where the guess is wrong.
+    format: Literal["jsonl", "json", "csv", "parquet", "xlsx", "xml"] | None = None
     encoding: Encoding | None = None
     delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
+    quoting: Literal["double", "backslash", "none"] | None = None
+    header_row: params.Count | None = None  # the line, or the sheet's row, that names the columns
+    sheet: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _has_one_place(self) -> "File":
@@ -116,6 +120,16 @@ Model = Annotated[Wheel | Hub | Folder | Gguf, Field(discriminator="kind")]
 
 
 class Sources(params.Section):
+    @field_validator("datasets", "models", mode="before")
+    @classmethod
+    def _has_names(cls, entries: object) -> object:
+        for name in entries if isinstance(entries, dict) else ():
+            if not isinstance(name, str):  # `off:`, `2024:`, `2024-06-01:`
+                raise ValueError(
+                    f"the entry called {name} needs another name: YAML reads it as a {type(name).__name__}"
+                )
+        return entries
+
     datasets: dict[params.Name, Dataset]
     models: dict[params.Name, Model]
 

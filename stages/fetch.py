@@ -16,7 +16,14 @@ from copywriter.fetching import archives, downloads, practice
 
 Entry = sources.Generated | sources.GoogleDrive | sources.File
 MANIFEST = "manifest.json"
-LAYOUT = {"format", "encoding", "delimiter"}  # what an entry may fix, and clean else guesses
+LAYOUT = {
+    "format",
+    "encoding",
+    "delimiter",
+    "quoting",
+    "header_row",
+    "sheet",
+}  # what an entry may fix, and clean else guesses
 
 
 def fetch(name: str, entry: Entry, folder: Path) -> str:

@@ -29,7 +29,7 @@ QUIET = {  # read by huggingface_hub and transformers when they are imported
 def fetch_model(name: str, entry: Entry, folder: Path) -> str:
     """Fills `folder` with model `name`, whole or not at all; a summary."""
     os.environ.update(QUIET if sys.stderr.isatty() else {**QUIET, "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
-    place = published(name, entry)  # before torch is imported: what is missing is said at once
+    place = published(name, entry)  # before torch is imported: a missing file is reported at once
     from copywriter.fetching import published_weights, stored_weights
 
     allow_pickle = isinstance(entry, sources.Hub) and entry.pickle
@@ -65,16 +65,16 @@ def published(name: str, entry: Entry) -> Path:
         return file
     file = hub_files(str(entry.repo), str(entry.revision), entry.gated, [str(entry.file)], []) / str(entry.file)
     if not file.is_file():
-        raise UserError(f"{entry.repo} has no file {entry.file}; mend the entry of model {name} in sources.yaml")
+        raise UserError(f"{entry.repo} has no file {entry.file}; correct the entry of model {name} in sources.yaml")
     downloads.verify(file, entry.sha256, entry.file)
     return file
 
 
 def existing(name: str, path: Path, exists: bool) -> Path:
-    """Where `path` of sources.yaml lies; UserError when there is nothing of its kind."""
+    """The place of `path` of sources.yaml; UserError when there is nothing of its kind."""
     if not exists:
         raise UserError(
-            f"model {name} is at {path} in sources.yaml, but {downloads.local(path)} is missing; mend the path"
+            f"model {name} is at {path} in sources.yaml, but {downloads.local(path)} is missing; correct the path"
         )
     return downloads.local(path)
 
@@ -112,7 +112,7 @@ def hub_files(repo: str, revision: str, gated: bool, patterns: list[str], leave_
     """The folder that holds a hub repository's files at one commit: the mirror's, or the hub's own cache, filled."""
     if mirror := downloads.mirrored(repo.replace("/", "--")):
         return mirror
-    token = downloads.hub_token(repo, gated) or False  # False: no token that lies about elsewhere goes out either
+    token = downloads.hub_token(repo, gated) or False  # False: no token from elsewhere is sent either
     from huggingface_hub import constants, errors, snapshot_download
 
     network = (OSError, errors.HTTPError)  # type: ignore[attr-defined]
@@ -125,7 +125,7 @@ def hub_files(repo: str, revision: str, gated: bool, patterns: list[str], leave_
         if status in (401, 403):
             cure = f"accept its licence on {constants.ENDPOINT}/{repo} and set HF_TOKEN to a token of that account"
         elif status == 404:
-            cure = "mend repo and revision in sources.yaml"
+            cure = "correct repo and revision in sources.yaml"
         else:
             cure = "check the connection, and that HF_HUB_OFFLINE is not set, and run again"
         found = f"the hub answers {status}" if status else type(error).__name__

@@ -62,20 +62,40 @@ def deal(sizes: Mapping[str, int], given: params.Split, seed: int) -> dict[str, 
     return parts
 
 
-def split(found: Families, given: params.Split, seed: int) -> list[str]:
+def rows_needed(sizes: Iterable[int], given: params.Split) -> int:
+    """From how many rows on each set has a family, when every product that is added is a family of its own."""
+    families = list(sizes)
+    while True:
+        families.append(1)
+        rows = sum(families)
+        test, validation = round(rows * (1 - given.train - given.validation)), round(rows * given.validation)
+        # The test set may take single rows until it is full; one more must be left, and one for train.
+        if test and validation and len(families) > 2 and families.count(1) > test:
+            return rows
+
+
+def split(found: Families, given: params.Split, seed: int, sample_size: int | None = None) -> list[str]:
     """The part of each row: train, validation, test or, where near-duplicates are thinned, "thinned".
 
     Thinning keeps the first row of each training family. The sample is in random order, so this does not change the
-    distribution of text lengths. UserError if a part would be empty.
+    distribution of text lengths. UserError if a part would be empty.; with fewer rows than
+    `sample_size` it says how many are missing.
     """
     dealt = deal(Counter(found.names), given, seed)
     parts = [dealt[name] for name in found.names]
     shares = {"train": given.train, "validation": given.validation, "test": 1 - given.train - given.validation}
     for part, share in shares.items():
         if part not in parts:
+            cure = "raise sample.size, or that share in params.yaml"
+            if sample_size and len(parts) < sample_size:  # every row of the catalogue is in the sample
+                needed = rows_needed(Counter(found.names).values(), given)
+                cure = (
+                    "the sample has all rows of the catalogue, and variants of one text are one family: add products "
+                    f"with texts of their own; with {needed - len(parts):,} more, {needed:,} rows, it works"
+                )
             raise UserError(
                 f"the {part} set is empty: no family fits its share, {share:.3g} of {len(parts):,} rows in "
-                f"{len(dealt):,} families; raise sample.size, or that share in params.yaml"
+                f"{len(dealt):,} families; {cure}"
             )
     if given.near_duplicates == "thin":
         pairs = zip(parts, found.leads, strict=True)
@@ -100,7 +120,7 @@ def run(
     """Splits the sample; the summary line."""
     found = find_families(records.iterate_products(sampled))
     sizes = Counter(found.names).values()
-    parts = split(found, given.split, given.seed)
+    parts = split(found, given.split, given.seed, given.sample.size)
     counts = {part: records.write_tables(outputs[part], chosen(sampled, parts, part)) for part in outputs}
     counts["thinned"] = parts.count("thinned")
     files.write_json(counted, counts | {"families": len(sizes), "largest_family": max(sizes)})

@@ -25,7 +25,7 @@ ROWS = [
     ("Lamp", ""),
     ("Rug", "<b>Rug</b>"),
 ]
-CSV = "id;name;text\n" + "".join(f'{n};{name};"{text}"\n' for n, (name, text) in enumerate(ROWS)) + "7;Cup\n"
+CSV = "id;name;text\n" + "".join(f'{n};{name};"{text}"\n' for n, (name, text) in enumerate(ROWS)) + "7;Cup;a;b\n"
 PAGE = """\
 # My sources.
 datasets:   # mine
@@ -50,6 +50,7 @@ models: {{}}
 """
 OLD = "0" * 64
 SHOP = Path("catalogues/shop.csv")
+ENTRY_OF_ANOTHER = "  another: {kind: file, path: catalogues/x.csv, title: a, description: b, licence: mine}\n"
 ENTRY = {"kind": "file", "path": str(SHOP), "title": "name", "description": "text", "licence": "mine"}
 
 
@@ -82,7 +83,7 @@ def test_a_file_is_described(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         "description repeats title",
         "duplicate pair",
         "duplicate title",
-        "wrong number of fields: shop.csv line 9: '7;Cup'",
+        "wrong number of fields: shop.csv line 9 (4 fields, header has 3): '7;Cup;a;b'",
         "by the rule entities",
     ]:
         assert line in text
@@ -120,27 +121,6 @@ def test_counts_are_those_of_the_rows() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("columns", "guessed"),
-    [
-        ({"id": 5, "title": 50, "content": 400}, ("title", "content")),
-        ({"Body (HTML)": 400, "Handle": 20, "Title": 40}, ("Title", "Body (HTML)")),
-        ({"Nome": 40, "Descrição": 400, "SKU": 8}, ("Nome", "Descrição")),
-        ({"product.name": 40, "product.text": 300, "name": 8}, ("product.name", "product.text")),
-        ({"sku": 8, "artikel": 40, "langtext": 900}, ("artikel", "langtext")),
-        ({"only": 8}, (None, "only")),
-        ({}, (None, None)),
-    ],
-)
-def test_title_and_description_are_guessed(columns: dict[str, int], guessed: tuple[str, str]) -> None:
-    assert profile.guess({name: profile.Column([length] * 9) for name, length in columns.items()}) == guessed
-
-
-def test_a_column_of_numbers_is_no_title() -> None:
-    found = {"name": profile.Column(others=9), "label": profile.Column([20]), "text": profile.Column([90])}
-    assert profile.guess(found) == ("label", "text")
-
-
 def test_of_a_large_file_a_sample_from_all_over_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile, "SAMPLE_ROWS", 100)
     monkeypatch.setattr(tables, "ROWS_PER_CHUNK", 10)
@@ -170,7 +150,6 @@ def test_a_member_of_an_archive_is_looked_at(
     [
         (["gone.csv"], "there is no file gone.csv"),
         (["empty.csv"], "empty.csv is empty"),
-        (["one.csv"], "one.csv has no two columns of text; give --title and --description"),
         ([str(SHOP), "--title", "nome"], "no row has a text under 'nome'; the columns are 'id', 'name', 'text'"),
         ([str(SHOP), "--pin", "other"], "other of sources.yaml has path: catalogues/other.csv, not catalogues"),
         ([str(SHOP), "--pin", "shop", "--title", "id"], "shop of sources.yaml has title: name, not id, and"),
@@ -181,7 +160,6 @@ def test_mistakes_are_one_sentence(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("empty.csv").touch()
-    Path("one.csv").write_text("name\nCup\n")
     Path("../shop.csv").write_text(CSV)
     Path("sources.yaml").write_text(PAGE.format(pin=OLD))
     monkeypatch.setattr(sys, "argv", ["inspect", *arguments])
@@ -231,8 +209,69 @@ def test_a_page_of_another_layout_is_left_alone(sha256: str) -> None:
     ("file", "name"),
     [("../My Shop/Products 2026.csv.gz", "products-2026"), ("s3://b/a_b.jsonl", "a-b"), ("商品.csv", "my-shop")],
 )
-def test_names_for_entries(file: str, name: str) -> None:
-    assert pins.name_for(file) == name
+def test_names_for_files(file: str, name: str) -> None:
+    assert pins.name_for_file(file) == name
+
+
+NAMES = [
+    "off",
+    "no",
+    "on",
+    "true",
+    "null",
+    "2024",
+    "012",
+    "1e5",
+    "2024-06-01",
+    "0x1f",
+    "NaN",
+    "My.Shop",
+    "Caf\xe9 2",
+    "-a-",
+    "y",
+]
+
+
+@pytest.mark.parametrize("wanted", NAMES)
+def test_a_pasted_entry_works_whatever_its_name(
+    wanted: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dvc.parsing.context import Context
+    from dvc.utils.hydra import apply_overrides
+    from dvc.utils.serialize import load_yaml
+
+    SHOP.rename(f"catalogues/{wanted}.csv")
+    text = said(f"catalogues/{wanted}.csv", monkeypatch=monkeypatch, capsys=capsys)
+    name = text.rpartition("sources.yaml:\n")[2].split(":")[0].strip()
+    Path("sources.yaml").write_text("datasets:\n" + text.rpartition("sources.yaml:\n")[2] + "models: {}\n")
+    assert list(sources.load().datasets) == [name]
+    Path("params.yaml").write_text("dataset: other\n")
+    apply_overrides(Path("params.yaml"), [f"dataset={name}"])  # what `dvc exp run -S` does
+    context = Context(load_yaml("params.yaml"))
+    assert yaml.safe_load(Path("params.yaml").read_text()) == {"dataset": name}
+    assert context.resolve("datasets.${dataset}") == f"datasets.{name}"
+    assert list(load_yaml("sources.yaml")["datasets"]) == [name]
+
+
+def test_a_name_that_is_asked_for_is_mended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("sources.yaml").write_text("datasets:\nmodels: {}\n".replace("datasets:\n", "datasets:\n" + ENTRY_OF_ANOTHER))
+    text = said(str(SHOP), "--pin", "My.Shop", monkeypatch=monkeypatch, capsys=capsys)
+    assert "The entry is called my-shop: names are lower-case letters" in text
+    assert "my-shop" in sources.load().datasets
+    assert "unchanged" in said(str(SHOP), "--pin", "My.Shop", monkeypatch=monkeypatch, capsys=capsys)
+
+
+@pytest.mark.parametrize("column", ["Long\ntext", "a: b", "yes", "012", "#1", "{{x}}", "\u200btext", "- x"])
+def test_a_column_of_any_name_is_pasted(
+    column: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"name": f"Cup {number}", column: f"A cup for {number} people."} for number in range(5)]
+    Path("catalogues/a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    text = said("catalogues/a.jsonl", "--description", column, monkeypatch=monkeypatch, capsys=capsys)
+    entry = sources.File.model_validate(yaml.safe_load(text.rpartition("sources.yaml:\n")[2])["a"])
+    assert entry.description == column
 
 
 def test_the_command_runs_anywhere_and_imports_no_torch() -> None:

@@ -88,6 +88,17 @@ FIELDS = "title: name, description: text, licence: mine"
         (f"datasets: {{a: {{kind: file, path: x, url: y, {FIELDS}}}}}\nmodels: {{}}", "give either path or url"),
         (f"datasets: {{a: {{kind: file, path: x, sha: y, {FIELDS}}}}}\nmodels: {{}}", "sha is not a known key"),
         (f"datasets: {{a: {{kind: ftp, {FIELDS}}}}}\nmodels: {{}}", "'google-drive'"),
+        (
+            f"datasets: {{off: {{kind: file, path: x, {FIELDS}}}}}\nmodels: {{}}",
+            "entry called False needs another name",
+        ),
+        (
+            f"datasets: {{2024: {{kind: file, path: x, {FIELDS}}}}}\nmodels: {{}}",
+            "2024 needs another name: YAML reads it as",
+        ),
+        (f"datasets: {{a: {{kind: file, path: x, header_row: 0, {FIELDS}}}}}\nmodels: {{}}", "header_row is 0"),
+        (f"datasets: {{a: {{kind: file, path: x, quoting: odd, {FIELDS}}}}}\nmodels: {{}}", "'backslash'"),
+        (f"datasets: {{a: {{kind: file, path: x, sheet: '', {FIELDS}}}}}\nmodels: {{}}", "sheet is ''"),
         ("datasets: {}\nmodels: {a.b: {kind: folder, path: x, licence: mine}}", "a.b"),
         ("datasets: {}\nmodels: {a: {kind: hub, repo: a/b, revision: main, licence: mine}}", "revision is 'main'"),
         ("datasets: {}\nmodels: {a: {kind: gguf, repo: a/b, licence: mine}}", "repo with revision and file"),

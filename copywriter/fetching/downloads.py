@@ -14,7 +14,7 @@ from copywriter.fetching import transfers
 
 
 def local(path: Path) -> Path:
-    """Where a path of sources.yaml lies: relative ones start at the repository's root, also in DVC's --temp folders."""
+    """The place of a path: relative ones start at the repository's root, also in DVC's --temp folders."""
     return Path(os.environ.get("DVC_ROOT") or ".") / path.expanduser()
 
 
@@ -74,7 +74,7 @@ def from_url(url: str, expected: str | None) -> Path:
     """The file behind a URL, from the mirror, the cache or its server."""
     file = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
     if file in ("", ".."):
-        raise UserError(f"{transfers.shown(url)} does not end in a file's name; mend the url")
+        raise UserError(f"{transfers.shown(url)} does not end in a file's name; correct the url")
     return cached(file, expected, url, lambda to: transfers.download(url, to))
 
 

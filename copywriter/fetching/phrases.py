@@ -67,7 +67,7 @@ def fill(template: str, facts: Mapping[str, str], rng: Random) -> str:
 
 @cache
 def parsed(template: str) -> list[Any]:
-    """The pieces of a template: text, alternatives (a list), numbers (a range), facts (name, name as it stands)."""
+    """The pieces of a template: text, alternatives (a list), numbers (a range), facts (name, name unchanged)."""
     slots: list[list[Any]] = [[[]]]  # the template as if in a slot, and the slots open in it; each holds alternatives
     for token in TOKEN.split(template):
         if token == "<":

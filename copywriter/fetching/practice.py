@@ -39,7 +39,7 @@ class Article:
 
 
 def article(category: str, wording: int, length: int) -> Article:
-    """The product of a category that the number `wording` stands for."""
+    """The product of a category, by its number `wording`."""
     bank, rng = banks()["categories"][category], Random(wording)
     facts = {"noun": pick(list(bank["items"]), rng)}
     for name, values in (bank["facts"] | bank["items"][facts["noun"]]).items():

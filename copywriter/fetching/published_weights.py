@@ -1,4 +1,4 @@
-"""Published weights, a folder or a GGUF file, as a model and its tokenizer; no pickle unless it is asked for."""
+"""Published weights, a folder or a GGUF file, as a model and its tokenizer; no pickle unless the entry allows it."""
 
 import io
 import json
@@ -59,7 +59,7 @@ def read_folder(folder: Path, allow_pickle: bool) -> tuple[PreTrainedModel, PreT
 def read_gguf(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The model in a GGUF file, dequantized, and its tokenizer."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    # Alone in a folder: transformers would also read a config.json or chat template that lies beside the file.
+    # Alone in a folder: transformers would also read a config.json or chat template in the file's folder.
     with tempfile.TemporaryDirectory() as alone:
         (Path(alone) / "model.gguf").symlink_to(file.resolve())
         loader: Any = AutoModelForCausalLM

@@ -1,4 +1,4 @@
-"""A URL's bytes into a file: http and https, and what fsspec reads; an interrupted transfer goes on where it can."""
+"""A URL's bytes into a file: http, https and what fsspec reads; interrupted transfers resume where servers allow it."""
 
 import fcntl
 import urllib.parse
@@ -84,7 +84,7 @@ def _download_fsspec(url: str, to: Path) -> None:
     except ImportError as error:
         raise UserError(f"{shown(url)} needs a package that is not installed: {error} with pip into .venv") from None
     except ValueError:
-        raise UserError(f"{shown(url)} is of no kind that fsspec knows; mend the url in sources.yaml") from None
+        raise UserError(f"{shown(url)} is of no kind that fsspec knows; correct the url in sources.yaml") from None
     try:
         version = str(files.ukey(path))
         start = to.stat().st_size if version == _version(to) else 0
@@ -125,4 +125,4 @@ def _keep_version(to: Path, version: str) -> None:
 
 def _rest(to: Path) -> str:
     """The end of a sentence that says to run again."""
-    return f", it goes on after {to.stat().st_size:,} bytes" if _version(to) and to.stat().st_size else ""
+    return f", it resumes after {to.stat().st_size:,} bytes" if _version(to) and to.stat().st_size else ""

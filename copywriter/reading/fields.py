@@ -16,6 +16,7 @@ class Record(NamedTuple):
     fields: dict[str, object] | None
     malformed: str | None = None
     excerpt: str = ""
+    detail: str = ""  # more on why it is malformed
 
 
 def value(row: object, path: str) -> object:
@@ -32,6 +33,20 @@ def value(row: object, path: str) -> object:
         else:
             return None
     return row
+
+
+def text_of(held: object) -> str | None:
+    """A value as text: a list of texts is joined by spaces, bytes are UTF-8; TypeError when it is no text."""
+    if held is None or isinstance(held, str):
+        return held
+    if isinstance(held, bytes):
+        try:
+            return held.decode()
+        except UnicodeDecodeError:
+            raise TypeError("bytes that are not UTF-8") from None
+    if isinstance(held, list | tuple) and all(item is None or isinstance(item, str) for item in held):
+        return " ".join(item.strip() for item in held if item and not item.isspace())
+    raise TypeError(type(held).__name__)
 
 
 def paths(row: Mapping[str, object], prefix: str = "") -> Iterable[str]:

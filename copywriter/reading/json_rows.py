@@ -1,33 +1,38 @@
-"""JSON as rows: one object a line, in blocks of whole lines that are parsed elsewhere, or one array, streamed."""
+"""JSON lines as rows: blocks of whole lines, which other processes parse; also lines in Python's notation."""
 
+import ast
 import codecs
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
 import orjson
 
-from copywriter.errors import UserError
 from copywriter.reading.fields import Fields, Record
-from copywriter.reading.layout import Layout
 
 BLOCK_BYTES = 4_000_000
 MAX_LINE_BYTES = 50_000_000
+MAX_PYTHON_CHARACTERS = 1_000_000  # its parser takes a hundred times the memory of what it parses
 # Integers as floats: Python refuses to read an integer of more than 4,300 digits.
-_DECODER = json.JSONDecoder(parse_int=float)
-_GAP = re.compile(r"[\s,]*")
+DECODER = json.JSONDecoder(parse_int=float)
+PYTHON_DICT = re.compile(r"\{\s*'[^']*'\s*:")
 
 
 def utf8_blocks(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
-    """The bytes of a text as UTF-8 without a byte order mark, about BLOCK_BYTES at a time."""
+    """The bytes of a text as UTF-8 without a byte order mark, about BLOCK_BYTES at a time; its lines end in \\n."""
     blocks = iter(partial(stream.read, BLOCK_BYTES), b"")
     if not encoding.startswith("utf-8"):
         decode = codecs.getincrementaldecoder(encoding)("replace").decode
         blocks = (decode(block).encode() for block in blocks)
+    returns = False
     for number, block in enumerate(blocks):
-        yield block if number else block.removeprefix(codecs.BOM_UTF8)
+        if not number:
+            block = block.removeprefix(codecs.BOM_UTF8)
+            returns = b"\n" not in block and b"\r" in block.strip()
+        yield block.replace(b"\r", b"\n") if returns else block
 
 
 def line_blocks(blocks: Iterator[bytes], fields: Fields) -> Iterator[tuple[int, bytes]]:
@@ -71,42 +76,45 @@ def read_lines(lines: bytes, first: int) -> Iterator[Record]:
 
 
 def parse(line: bytes) -> object:
-    """What a line holds as JSON, or None; NaN, huge numbers, lone surrogates and broken UTF-8 are read too."""
+    """What a line holds as JSON, or None; NaN, huge numbers, lone surrogates and broken UTF-8 are read too.
+
+    So are the dicts that Python prints, `{'title': "It's red"}`: older Amazon data sets come in this form.
+    """
+    text = line.decode("utf-8", "replace").strip()
     try:
-        return _DECODER.decode(line.decode("utf-8", "replace").strip())
+        return DECODER.decode(text)
     except (ValueError, RecursionError):
+        return _python_dict(text) if len(text) <= MAX_PYTHON_CHARACTERS and PYTHON_DICT.match(text) else None
+
+
+def first_lines(text: str) -> list[str]:
+    """The first lines of a text but for blank ones."""
+    lines = re.split(r"[\n\r]", text[:1_000_000], maxsplit=100)
+    return [line for line in lines[:100] if line and not line.isspace()]
+
+
+def is_object(line: str) -> bool:
+    """Whether a line is a JSON object."""
+    try:
+        return line.lstrip().startswith("{") and isinstance(orjson.loads(line), dict)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return False
+
+
+class _WithoutNaN(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Constant(None) if node.id in ("nan", "inf") else node
+
+
+def _python_dict(text: str) -> object:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of backslashes that escape nothing
+            tree = ast.parse(text, mode="eval")
+            return ast.literal_eval(_WithoutNaN().visit(tree) if "nan" in text or "inf" in text else tree)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 
 
 def _objects(lines: bytes) -> Iterator[dict[str, object]]:
     return (record.fields for record in read_lines(lines, 1) if record.fields is not None)
-
-
-def read_array(stream: BinaryIO, layout: Layout, fields: Fields) -> Iterator[Record]:
-    """The rows of one JSON array. UserError where it breaks: nothing says where the next row would begin."""
-    decode = codecs.getincrementaldecoder(layout.encoding or "utf-8")("replace").decode
-    text = decode(stream.read(BLOCK_BYTES)).lstrip("\ufeff").lstrip()
-    at, number, more = 1, 0, text.startswith("[")
-    while True:
-        at = _GAP.match(text, at).end()  # type: ignore[union-attr]
-        if text.startswith("]", at) and not more and not text[at + 1 :].strip():
-            return
-        try:
-            row, end = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end = len(text)  # half a row, or none
-        if end < len(text):
-            number, at = number + 1, end
-            if isinstance(row, dict):
-                fields.look((row,))
-                yield Record(number, fields.needed_of(row))
-            else:
-                yield Record(number, None, "not a JSON object", repr(row)[:80])
-        elif more and len(text) - at <= MAX_LINE_BYTES:
-            block = stream.read(BLOCK_BYTES)
-            text, at, more = text[at:] + decode(block, not block), 0, bool(block)
-        else:
-            raise UserError(
-                f"{fields.file} is a JSON array that breaks at row {number + 1}: {text[at : at + 80]!r}; "
-                "mend it, or write one object a line"
-            )

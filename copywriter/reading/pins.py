@@ -1,6 +1,8 @@
-"""Entries of sources.yaml as text: what to paste for a file, and a pin renewed in place, comments kept."""
+"""Entries of sources.yaml as text: the lines to paste for a file, and how --pin writes or renews one."""
 
+import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,23 +11,37 @@ import yaml
 from copywriter import files, params, sources
 from copywriter.errors import UserError
 
-
-def name_for(file: str) -> str:
-    """A name for a file's entry: lower-case letters, digits and '-'."""
-    stem = file.replace("\\", "/").rstrip("/").rpartition("/")[2].split(".")[0].lower()
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "my-shop"
+NOT_TEXT = {"on", "off", "yes", "no", "y", "n", "true", "false", "null", "none", "nan", "inf"}
 
 
-def entry_lines(name: str, entry: Mapping[str, str]) -> list[str]:
-    """An entry as it stands in sources.yaml."""
+def name_for_file(file: str) -> str:
+    """A name for the entry of a file, from the first part of the file's own name."""
+    return name_for(file.replace("\\", "/").rstrip("/").rpartition("/")[2].split(".")[0])
+
+
+def name_for(wanted: str) -> str:
+    """The name of an entry that is nearest to what is wanted: lower-case letters, digits and '-'.
+
+    A name that YAML or `dvc exp run -S dataset=...` would read as another value, such as `off`, `2024` or `1e5`,
+    gets a prefix; so does every name that begins with a digit.
+    """
+    letters = unicodedata.normalize("NFKD", wanted).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "-", letters).strip("-") or "my-shop"
+    return f"shop-{name}" if name in NOT_TEXT or name[0].isdigit() else name
+
+
+def entry_lines(name: str, entry: Mapping[str, str | int]) -> list[str]:
+    """An entry as the lines to paste into sources.yaml."""
     return [f"  {name}:", *(f"    {key}: {_scalar(key, value)}" for key, value in entry.items())]
 
 
-def _scalar(key: str, value: str) -> str:
-    return f'"{value}"' if key == "sha256" else yaml.safe_dump(value, allow_unicode=True, width=10_000).split("\n")[0]
+def _scalar(key: str, value: str | int) -> str:
+    if isinstance(value, str) and (key == "sha256" or not value.isprintable()):
+        return yaml.safe_dump(value, default_style='"', width=math.inf).rstrip("\n")
+    return yaml.safe_dump(value, allow_unicode=True, width=math.inf).split("\n")[0]
 
 
-def renew(page: Path, name: str, entry: Mapping[str, str]) -> str:
+def renew(page: Path, name: str, entry: Mapping[str, str | int]) -> str:
     """Writes an entry into sources.yaml, or only its new SHA-256 if it is there; what was done.
 
     UserError when it is there and differs in more, or the page is laid out in another way than the project's own.
@@ -40,10 +56,10 @@ def renew(page: Path, name: str, entry: Mapping[str, str]) -> str:
             if (there := getattr(known, key, None)) != getattr(new, key):
                 raise UserError(
                     f"{name} of {page} has {key}: {there}, not {entry[key]}, and --pin renews a hash alone; "
-                    "give --pin another name, or mend the entry by hand"
+                    "give --pin another name, or correct the entry by hand"
                 )
         done = "unchanged in" if known.sha256 == new.sha256 else "renewed in"
-        lines = _renewed(lines, name, entry["sha256"])
+        lines = _renewed(lines, name, str(entry["sha256"]))
     text = "\n".join(lines)
     pinned = (known or new).model_copy(update={"sha256": new.sha256})
     if _content(text) != before.model_copy(update={"datasets": {**before.datasets, name: pinned}}):
@@ -60,7 +76,7 @@ def _content(text: str) -> sources.Sources | None:
         return None
 
 
-def _added(lines: list[str], name: str, entry: Mapping[str, str]) -> list[str]:
+def _added(lines: list[str], name: str, entry: Mapping[str, str | int]) -> list[str]:
     at = next((number for number, line in enumerate(lines) if re.match(r"datasets:\s*(#.*)?$", line)), len(lines) - 1)
     return [*lines[: at + 1], *entry_lines(name, entry), "", *lines[at + 1 :]]
 

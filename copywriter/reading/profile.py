@@ -1,24 +1,29 @@
-"""What a raw file holds, counted: its columns, its texts under the cleaning rules, and which rows would be dropped."""
+"""A sample of a raw file: its columns, and what clean would do with its rows."""
 
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from copywriter.cleaning import duplicates, rules
 from copywriter.reading import json_rows, tables
+from copywriter.reading.columns import Column
 from copywriter.reading.fields import paths, value
+from copywriter.reading.layout import Layout
 from copywriter.reading.tables import Chunk, Row
 
 SAMPLE_BYTES = 64_000_000  # of JSON lines; a smaller file is looked at as a whole
 SAMPLE_ROWS = 64_000  # of the other formats
-TITLES = ("title", "name", "producttitle", "productname", "itemname", "titulo", "nome", "titel", "titre", "nombre")
-DESCRIPTIONS = (
-    *("description", "content", "text", "body", "bodyhtml", "productdescription", "longdescription", "itemdescription"),
-    *("descricao", "descripcion", "beschreibung", "details", "about"),
+EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4}")
+DIGITS = re.compile(r"\d(?:[ ()./-]{0,2}\d){6}")  # in every phone number; ten times as fast to look for
+PHONE = re.compile(
+    r"(?<![\w+])(?:\+\d(?:[ ()./-]{0,2}\d){8,13}|\(\d{2,4}\) ?\d{3,5}[ -]\d{4}|\d{3}-\d{3}-\d{4})(?!\w)"
+    r"|(?:\b(?:tel|phone|call|mobile|whats ?app|fone|fax|telefono|telefone)|\bтел|電話|电话)\w*"
+    r"[^\w+]{0,5}\+?\d(?:[ ()./-]{0,2}\d){6,13}",
+    re.IGNORECASE,
 )
 
 
@@ -29,18 +34,7 @@ class Sample:
     chunks: list[Chunk]
     rows: int
     whole: bool  # all chunks are in the sample
-
-
-@dataclass(slots=True)
-class Column:
-    """What the rows hold under one name: characters of each text, and how many rows hold something else."""
-
-    lengths: list[int] = field(default_factory=list)
-    others: int = 0
-
-    def percentile(self, share: float) -> int:
-        """The length that so many of the texts do not exceed; 0 without any."""
-        return sorted(self.lengths)[min(int(share * len(self.lengths)), len(self.lengths) - 1)] if self.lengths else 0
+    layout: Layout
 
 
 @dataclass(slots=True)
@@ -52,6 +46,14 @@ class Verdict:
     changed: Counter[str] = field(default_factory=Counter)
     malformed: list[Row] = field(default_factory=list)  # the first three
     examples: list[Row] = field(default_factory=list)
+    personal: Counter[str] = field(default_factory=Counter)  # rows to keep with e-mail addresses, phone numbers
+
+    @property
+    def is_little(self) -> bool:
+        """Whether so few rows are kept that the columns are the wrong ones; rows without a title may be variants."""
+        good = self.kept + sum(self.dropped[reason] for reason in duplicates.REASONS)
+        total = self.kept + self.dropped.total()
+        return not self.kept or good < 0.01 * total or good < 0.1 * (total - self.dropped["no title"])
 
 
 def draw(file: Path, given: Mapping[str, Any]) -> Sample:
@@ -59,14 +61,15 @@ def draw(file: Path, given: Mapping[str, Any]) -> Sample:
     chance = random.Random(0)
     kept: list[tuple[int, Chunk]] = []
     rows = number = 0
-    for number, chunk in enumerate(tables.file_chunks(file, given), 1):
+    layout = tables.guess(file, given)
+    for number, chunk in enumerate(tables.file_chunks(file, given, layout=layout), 1):
         rows += len(chunk.parsed) or chunk.lines.count(b"\n") + (not chunk.lines.endswith(b"\n"))
         if len(kept) < _room(chunk):
             kept.append((number, chunk))
         elif (place := chance.randrange(number)) < len(kept):
             kept[place] = number, chunk
     chunks = [chunk for _, chunk in sorted(kept, key=lambda pair: pair[0])]
-    return Sample(chunks, rows, whole=number == len(kept))
+    return Sample(chunks, rows, number == len(kept), layout)
 
 
 def _room(chunk: Chunk) -> int:
@@ -75,37 +78,29 @@ def _room(chunk: Chunk) -> int:
     return SAMPLE_BYTES // max(len(chunk.lines), json_rows.BLOCK_BYTES)
 
 
-def columns(sample: Sample) -> tuple[int, dict[str, Column]]:
-    """How many rows the sample has, and every column of theirs, those of objects in them by their paths."""
+def columns(sample: Sample, named: Sequence[str] = ()) -> tuple[int, dict[str, Column]]:
+    """How many rows the sample has, and every column of theirs, those of objects in them by their paths.
+
+    Columns that are `named` by other paths, such as `description.0`, are added; empty columns stay in.
+    """
     found: dict[str, Column] = {}
     rows = 0
     for chunk in sample.chunks:
         for record in tables.records(chunk):
             rows += 1
-            for name in paths(record.fields or {}):
-                column = found.setdefault(name, Column())
+            if record.fields is None:
+                continue
+            for name in dict.fromkeys((*paths(record.fields), *named)):
+                column = found.get(name) or found.setdefault(name, Column())
                 held = value(record.fields, name)
-                if isinstance(held, str) and held.strip():
-                    column.lengths.append(len(held))
-                elif held is not None and not isinstance(held, str | dict):
+                if isinstance(held, list):
+                    held = "\n".join(held) if all(isinstance(item, str) for item in held) else held
+                if isinstance(held, str):
+                    if held.strip():
+                        column.add(held)
+                elif held is not None and not isinstance(held, dict):
                     column.others += 1
-    return rows, {name: column for name, column in found.items() if column.lengths or column.others}
-
-
-def guess(found: Mapping[str, Column]) -> tuple[str | None, str | None]:
-    """The columns that are most likely the title and the description: by their names, else by their lengths."""
-    texts = [name for name, column in found.items() if len(column.lengths) > column.others]
-    title = _named(texts, TITLES)
-    description = _named([name for name in texts if name != title], DESCRIPTIONS)
-    rest = sorted((name for name in texts if name not in (title, description)), key=lambda n: found[n].percentile(0.5))
-    description = description or (rest.pop() if rest else None)
-    return title or (rest.pop() if rest else None), description
-
-
-def _named(names: Iterable[str], wanted: tuple[str, ...]) -> str | None:
-    plain = {name: re.sub(r"[^a-z]", "", name.rpartition(".")[2].lower()) for name in names}
-    ranked = [name for name in plain if plain[name] in wanted]
-    return min(ranked, key=lambda name: wanted.index(plain[name]), default=None)
+    return rows, found
 
 
 def judge(sample: Sample, title: str, description: str, examples: int = 5) -> Verdict:
@@ -124,6 +119,10 @@ def judge(sample: Sample, title: str, description: str, examples: int = 5) -> Ve
                 verdict.dropped[reason] += 1
             else:
                 kept.append(row)
+                text = f"{clean.title}\n{clean.description}"
+                verdict.personal["e-mail addresses"] += "@" in text and bool(EMAIL.search(text))
+                verdict.personal["phone numbers"] += bool(DIGITS.search(text) and PHONE.search(text))
     verdict.kept = len(kept)
-    verdict.examples = [kept[number * len(kept) // examples] for number in range(min(examples, len(kept)))]
+    count = min(examples, len(kept))
+    verdict.examples = [kept[number * len(kept) // count] for number in range(count)]
     return verdict

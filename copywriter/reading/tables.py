@@ -11,8 +11,11 @@ from isal import igzip, igzip_lib
 
 from copywriter import errors
 from copywriter.errors import UserError
-from copywriter.reading import binary_rows, csv_rows, json_rows, layout
-from copywriter.reading.fields import Fields, Record, value
+from copywriter.reading import csv_rows, json_documents, json_rows, parquet_rows, workbooks, xml_feeds
+from copywriter.reading import layout as layouts
+from copywriter.reading.csv_rows import Dialect
+from copywriter.reading.fields import Fields, Record, text_of, value
+from copywriter.reading.layout import Layout
 
 ROWS_PER_CHUNK = 1_000  # of a format that is parsed while it is read
 # Why a row is none.
@@ -30,6 +33,7 @@ class Row(NamedTuple):
     malformed: str | None = None
     excerpt: str = ""  # how a malformed row begins
     unit: str = "line"  # what `number` counts
+    detail: str = ""  # more on why it is malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +57,36 @@ def chunks(raw: Path, manifest: Mapping[str, Any]) -> Iterator[Chunk]:
         yield from file_chunks(file, manifest, (manifest["title"], manifest["description"]))
 
 
-def file_chunks(file: Path, given: Mapping[str, Any], needed: tuple[str, ...] = ()) -> Iterator[Chunk]:
+def file_chunks(
+    file: Path, given: Mapping[str, Any], needed: tuple[str, ...] = (), layout: Layout | None = None
+) -> Iterator[Chunk]:
     """The chunks of one file, with the needed fields or, without any, with all; `given` may fix its layout."""
     try:
-        found = guess(file, given)
+        found = layout or guess(file, given)
         fields = Fields(f"{file.name} ({found})", needed)
-        if found.encoding is None:
-            read = binary_rows.read_parquet if found.format == "parquet" else binary_rows.read_workbook
-            yield from record_chunks(file.name, "row", read(file, fields), fields)
+        if found.format == "parquet":
+            yield from record_chunks(file.name, "row", parquet_rows.read_parquet(file, fields), fields)
             return
+        if found.format == "xlsx":
+            yield from record_chunks(file.name, "row", workbooks.read_workbook(file, found, fields), fields)
+            return
+        encoding = found.encoding or "utf-8"
         with opened(file) as stream:
             if found.format == "jsonl":
-                for first, lines in json_rows.line_blocks(json_rows.utf8_blocks(stream, found.encoding), fields):
+                for first, lines in json_rows.line_blocks(json_rows.utf8_blocks(stream, encoding), fields):
                     yield Chunk(file.name, first, lines)
             elif found.format == "json":
-                yield from record_chunks(file.name, "row", json_rows.read_array(stream, found, fields), fields)
+                records = json_documents.read_document(stream, encoding, found.rows, fields)
+                yield from record_chunks(file.name, "row", records, fields)
+            elif found.format == "xml":
+                records = xml_feeds.read_feed(stream, encoding, found.rows or "item", fields)
+                yield from record_chunks(file.name, "line", records, fields)
             else:
-                yield from record_chunks(file.name, "line", csv_rows.read_csv(stream, found, fields), fields)
+                dialect = Dialect(found.delimiter or ",", found.quoting)
+                records = csv_rows.read_csv(stream, encoding, dialect, found.header_row, fields)
+                yield from record_chunks(file.name, "line", records, fields)
     except UnicodeError as error:
-        raise UserError(f"{file.name} is not in its encoding ({error}); mend `encoding:` in sources.yaml") from None
+        raise UserError(f"{file.name} is not in its encoding ({error}); correct `encoding:` in sources.yaml") from None
     except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]
         raise UserError(f"{file} is damaged ({error}); get it again with 'dvc repro --force fetch'") from None
 
@@ -86,14 +101,17 @@ def record_chunks(file: str, unit: str, found: Iterator[Record], fields: Fields)
 def rows(chunk: Chunk, title: str, description: str) -> Iterator[Row]:
     """The rows of a chunk; `title` and `description` name the fields, also by a path such as `product.name`."""
     nested = "." in title + description
-    for number, row, malformed, excerpt in records(chunk):
+    for number, row, malformed, excerpt, detail in records(chunk):
         if row is None:
-            yield Row(chunk.file, number, None, None, malformed, excerpt, chunk.unit)
+            yield Row(chunk.file, number, None, None, malformed, excerpt, chunk.unit, detail)
             continue
         texts = (value(row, title), value(row, description)) if nested else (row.get(title), row.get(description))
         if isinstance(texts[0], _TEXT) and isinstance(texts[1], _TEXT):
             yield Row(chunk.file, number, texts[0], texts[1])
-        else:
+            continue
+        try:
+            yield Row(chunk.file, number, text_of(texts[0]), text_of(texts[1]))
+        except TypeError:
             odd = next(text for text in texts if not isinstance(text, _TEXT))
             yield Row(chunk.file, number, None, None, "not a text", str(odd)[:80], chunk.unit)
 
@@ -107,16 +125,17 @@ def records(chunk: Chunk) -> Iterator[Record]:
 
 def describe(row: Row) -> str:
     """Where a malformed row is and its first 80 characters, those that do not print escaped."""
-    return f"{row.file} {row.unit} {row.number}: {row.excerpt!r}"
+    detail = f" ({row.detail})" if row.detail else ""
+    return f"{row.file} {row.unit} {row.number}{detail}: {row.excerpt!r}"
 
 
-def guess(file: Path, given: Mapping[str, Any]) -> layout.Layout:
+def guess(file: Path, given: Mapping[str, Any]) -> Layout:
     """The layout of a file, seen in its bytes or fixed by `given`."""
     with opened(file) as stream:
-        found = layout.guess(stream.read(layout.HEAD_BYTES), given, file.name)
+        found = layouts.guess(stream.read(layouts.HEAD_BYTES), given, file.name)
         if found.encoding is None and isinstance(stream, igzip.IGzipFile):
             raise UserError(f"{file.name} is a gzipped {found.format} file; unzip it and name that file")
-    return found
+    return workbooks.guess(file, found) if found.format == "xlsx" else found
 
 
 def opened(file: Path) -> BinaryIO:

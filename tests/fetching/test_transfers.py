@@ -100,9 +100,9 @@ def interrupted(server: Server, after: int) -> str:
 
 
 def test_an_interrupted_download_goes_on(server: Server, cache: Path) -> None:
-    assert "run again, it goes on after 20,000 bytes" in interrupted(server, 20_000)
+    assert "run again, it resumes after 20,000 bytes" in interrupted(server, 20_000)
     assert left(cache) == ["shop.csv.part", "shop.csv.part.version"]
-    assert "it goes on after 30,000 bytes" in interrupted(server, 10_000)
+    assert "it resumes after 30,000 bytes" in interrupted(server, 10_000)
     assert get(server.url, BODY) == BODY
     assert server.asked == [("", ""), ("bytes=20000-", '"one"'), ("bytes=30000-", '"one"')]
     assert left(cache) == ["shop.csv"]
@@ -144,7 +144,7 @@ def test_a_change_that_the_server_hides_is_seen_by_the_hash(server: Server, cach
 def test_a_server_in_trouble_does_not_cost_the_part(server: Server) -> None:
     interrupted(server, 20_000)
     server.ranges, server.status = False, 503
-    with pytest.raises(UserError, match=r"the server answers 503.*it goes on after 20,000 bytes"):
+    with pytest.raises(UserError, match=r"the server answers 503.*it resumes after 20,000 bytes"):
         get(server.url, BODY)
     server.ranges, server.status = True, 200
     assert get(server.url, BODY) == BODY

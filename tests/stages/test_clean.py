@@ -48,7 +48,7 @@ MALFORMED = {
     "null": (b"null", "not a JSON object"),
     "NaN": (b"NaN", "not a JSON object"),
     "a number as title": (line(1984), "not a text"),
-    "a list as description": (line(content=["One.", "Two."]), "not a text"),
+    "a list with a number as description": (line(content=["One.", 2]), "not a text"),
     "nested deeply": (b"[" * 100_000, "not a JSON object"),
     "nested deeply in an object": (b'{"title":' * 100_000, "not a JSON object"),
     "two objects": (line() + line(), "not a JSON object"),

@@ -162,3 +162,30 @@ def test_a_run_over_several_row_groups_writes_each_row_once(tmp_path: Path, monk
     split.run(changed())
     parts = [records.read_products(file) for file in split.FILES.values()]
     assert parts == list(dealt(rows, seed=changed().seed).values())[:3]
+
+
+def small(rows: int, family: int) -> split.Families:
+    """So many rows in families of so many."""
+    return split.Families([str(row // family) for row in range(rows)], [row % family == 0 for row in range(rows)])
+
+
+@pytest.mark.parametrize(("rows", "family", "needed"), [(3, 1, 6), (5, 1, 6), (6, 6, 8), (20, 5, 23)])
+def test_a_small_catalogue_is_told_how_many_rows_it_lacks(rows: int, family: int, needed: int) -> None:
+    given = params.Split(train=0.8, validation=0.1, near_duplicates="keep")
+    message = f"with {needed - rows} more, {needed} rows, it works$"
+    with pytest.raises(UserError, match=message):
+        split.split(small(rows, family), given, 42, sample_size=40_000)
+    added = split.Families([*small(rows, family).names, *map(str, range(100, 100 + needed - rows))], [True] * needed)
+    assert set(split.split(added, given, 42, sample_size=40_000)) == {"train", "validation", "test"}
+
+
+def test_a_small_sample_of_a_large_catalogue_is_to_be_raised() -> None:
+    given = params.Split(train=0.8, validation=0.1, near_duplicates="keep")
+    with pytest.raises(UserError, match=r"raise sample\.size"):
+        split.split(small(3, 1), given, 42, sample_size=3)
+
+
+def test_fifty_rows_are_split() -> None:
+    given = params.Split(train=0.8, validation=0.1, near_duplicates="keep")
+    parts = split.split(small(50, 1), given, 42, sample_size=40_000)
+    assert [parts.count(part) for part in ("train", "validation", "test")] == [40, 5, 5]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,11 @@ def write_parquet(pairs: Pairs, kind: pa.DataType | None = None) -> bytes:
 
 
 def write_workbook(pairs: Pairs) -> bytes:
+    """An .xlsx file with one sheet."""
+    return write_sheets({"One": [["id", "name", "text"], *(["1", *pair] for pair in pairs)]})
+
+
+def write_sheets(sheets: dict[str, list[list[str]]]) -> bytes:
     """An .xlsx file with inline strings: the least that is one."""
     names = "http://schemas.openxmlformats.org"
     escape = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -58,8 +64,11 @@ def write_workbook(pairs: Pairs) -> bytes:
     def cell(text: str) -> str:
         return f'<c t="inlineStr"><is><t xml:space="preserve">{text.translate(escape)}</t></is></c>'
 
-    rows = "".join(
-        f"<row>{''.join(map(cell, row))}</row>" for row in [("id", "name", "text"), *(("1", *p) for p in pairs)]
+    listed = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
+    related = "".join(
+        f'<Relationship Id="r{number}" Type="{names}/officeDocument/2006/relationships/worksheet" '
+        f'Target="worksheets/sheet{number}.xml"/>'
+        for number in range(1, len(sheets) + 1)
     )
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{names}/package/2006/content-types"><Default Extension="xml" '
@@ -69,13 +78,15 @@ def write_workbook(pairs: Pairs) -> bytes:
         "_rels/.rels": f'<Relationships xmlns="{names}/package/2006/relationships"><Relationship Id="r1" Type="{names}'
         '/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{names}/spreadsheetml/2006/main" xmlns:r="{names}/officeDocument/2006/'
-        'relationships"><sheets><sheet name="One" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{names}/package/2006/relationships"><Relationship '
-        f'Id="r1" Type="{names}/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/>'
+        f'relationships"><sheets>{listed}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{names}/package/2006/relationships">{related}'
         "</Relationships>",
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{names}/spreadsheetml/2006/main"><sheetData>{rows}</sheetData>'
-        "</worksheet>",
     }
+    for number, rows in enumerate(sheets.values(), 1):
+        content = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+        parts[f"xl/worksheets/sheet{number}.xml"] = (
+            f'<worksheet xmlns="{names}/spreadsheetml/2006/main"><sheetData>{content}</sheetData></worksheet>'
+        )
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in parts.items():
@@ -123,7 +134,10 @@ def texts(rows: Rows) -> list[tuple[str | None, str | None]]:
 
 
 LETTERS = st.characters(codec="cp1252", exclude_categories=["Cc"])
-TEXT = st.text(st.one_of(LETTERS, st.sampled_from(list('",;|\t\n \\{}[]'))), max_size=30)
+# As in Western languages no run of letters beyond ASCII: such runs mean another script to who guesses an encoding.
+TEXT = st.text(st.one_of(LETTERS, st.sampled_from(list('",;|\t\n \\{}[]'))), max_size=30).filter(
+    lambda text: not re.search(r"[^\0-\x7f]{2}", text)
+)
 
 
 def shape(rows: Rows) -> list[str]:

@@ -56,7 +56,7 @@ def test_a_gated_repository_is_downloaded_with_the_token_in_its_header_alone(
         ({"/shop/tiny/resolve": (403, "GatedRepo")}, "answers 403); accept its licence on {url}/shop/tiny and set HF_"),
         ({"/api": (401, "GatedRepo")}, "answers 401); accept its licence on {url}/shop/tiny and set HF_TOKEN to"),
         ({"/api": (403, "-")}, "answers 403); accept its licence on {url}/shop/tiny and set HF_TOKEN to"),
-        ({"/api": (404, "RevisionNotFound")}, "answers 404); mend repo and revision in sources.yaml"),
+        ({"/api": (404, "RevisionNotFound")}, "answers 404); correct repo and revision in sources.yaml"),
     ],
 )
 def test_refusals_are_one_sentence(
@@ -93,5 +93,5 @@ def test_a_gguf_file_of_a_hub_repository(published: Path, checkout: Path) -> Non
     assert stored("pin")["source"] == {"kind": "gguf", "gated": False, **place}
     with pytest.raises(UserError, match=r"tiny\.gguf has SHA-256 .* but sources.yaml pins 0000"):
         fetch_model.fetch_model("tiny", gguf_entry(**place, sha256="0" * 64), BASE)
-    with pytest.raises(UserError, match=r"shop/tiny has no file other\.gguf; mend the entry of model tiny"):
+    with pytest.raises(UserError, match=r"shop/tiny has no file other\.gguf; correct the entry of model tiny"):
         fetch_model.fetch_model("tiny", gguf_entry(**place | {"file": "other.gguf"}), BASE)
