@@ -124,6 +124,14 @@ class Prompter:
         responses = self._encode([self._plain(text) for text in descriptions])
         return [(len(prompt), len(response) + 1) for prompt, response in zip(prompts, responses, strict=True)]
 
+    def retrieved_lengths(self, titles: Sequence[str], neighbours: Sequence[Sequence[Product]]) -> list[int]:
+        """Tokens that each prompt's neighbours take before truncation."""
+        pairs = [(self.question(title), title) for title in titles]
+        texts = [self.neighbours_text(some) for some in neighbours]
+        plain = self._encode([self._text(*pair) for pair in pairs])
+        whole = self._encode([self._text(*pair, text) for pair, text in zip(pairs, texts, strict=True)])
+        return [len(long) - len(short) for short, long in zip(plain, whole, strict=True)]
+
     def _text(self, question: str, title: str, neighbours: str = "") -> str:
         message = self._prompt.template.format(
             question=self._plain(question), title=self._plain(title), neighbours=neighbours

@@ -1,8 +1,8 @@
 """Token-length statistics: how much the limits truncate, how much is padding, how many steps an epoch takes.
 
-Reads data/train.parquet, models/base (its tokenizer).
+Reads data/train.parquet, data/neighbours, models/base (its tokenizer).
 Writes metrics/lengths.json, metrics/length_histogram.csv.
-Params: max_length, max_prompt_length, batch_size, micro_batch_size, packing, prompt.
+Params: seed, max_length, max_prompt_length, batch_size, micro_batch_size, packing, prompt, retrieval.
 
 An epoch's estimated time is printed but not written, since equal input must give equal bytes. It is based on the last
 training on this machine (runs/speed.json), or from `python -m stages.analyze_lengths --tokens-per-second N`.
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from copywriter import errors, files, params, paths, records, stage, throughput
 from copywriter.prompt import Prompter, load_tokenizer
+from copywriter.retrieval import neighbours
 from copywriter.training.packing import pack
 
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
@@ -42,7 +43,7 @@ def measure(lengths: Lengths, limit: int) -> dict[str, Any]:
         "over_limit": round(float((lengths > limit).mean()), 5),
         "rows_over_limit": int((lengths > limit).sum()),
         "tokens_over_limit": int((lengths - limit).clip(0).sum()),
-        "tokens_over_limit_share": round(float((lengths - limit).clip(0).sum() / lengths.sum()), 5),
+        "tokens_over_limit_share": round(float((lengths - limit).clip(0).sum() / max(1, lengths.sum())), 5),
         "smallest_limit": {
             f"{share:.0%}": int(np.percentile(lengths, 100 * share, method="inverted_cdf")) for share in WHOLE_SHARES
         },
@@ -52,15 +53,18 @@ def measure(lengths: Lengths, limit: int) -> dict[str, Any]:
 def epoch(prompt: Lengths, response: Lengths, p: params.Params) -> dict[str, Any]:
     """An epoch over rows within the limits: tokens, steps, and the padding of three ways to form batches.
 
+    `prompt` includes the text of neighbours.
+
     Truncation ends at a word, so a truncated row may have a token or two fewer than is counted here. Batches of single
     rows are padded to max_length or to their longest row, in the order of the file, which is random.
     """
     rows = prompt + response
     real = int(rows.sum())
-    sequences = len(pack(rows.tolist(), p.max_length))
+    sequences = len(pack(rows.tolist(), p.sequence_length))
     longest = np.maximum.reduceat(rows, np.arange(0, len(rows), p.micro_batch_size))
     widths = np.repeat(longest, p.micro_batch_size)[: len(rows)]
-    places = {"max_length": len(rows) * p.max_length, "longest": int(widths.sum()), "packed": sequences * p.max_length}
+    padded = p.sequence_length
+    places = {"max_length": len(rows) * padded, "longest": int(widths.sum()), "packed": sequences * padded}
     return {
         "tokens": real,
         "trained_tokens": int(response.sum()),
@@ -77,7 +81,7 @@ def histogram(part: str, lengths: Lengths, limit: int) -> list[dict[str, str | i
     If 15 divides the limit, it is the border of a bin: the bins beyond it are the truncated rows.
     """
     width, bins = math.ceil(limit / BINS_TO_LIMIT), 2 * BINS_TO_LIMIT
-    counts = np.bincount(np.minimum((lengths - 1) // width, bins - 1), minlength=bins)
+    counts = np.bincount(np.minimum((lengths - 1).clip(0) // width, bins - 1), minlength=bins)
     return [
         {"part": part, "over": at * width, "tokens": (at + 1) * width, "rows": int(count), "limit": limit}
         for at, count in enumerate(counts)
@@ -96,6 +100,13 @@ def tokens(prompter: Prompter, rows: list[records.Product]) -> tuple[Lengths, Le
     return prompt, response
 
 
+def retrieved(prompter: Prompter, rows: list[records.Product], p: params.Params) -> Lengths | None:
+    """Tokens of each training row's neighbours before truncation, 0 where dropout leaves them out; None without any."""
+    titles = [row.title for row in rows]
+    shown = neighbours.of_file(paths.TRAIN, titles, p, p.retrieval.dropout)
+    return None if shown is None else np.array(prompter.retrieved_lengths(titles, shown), dtype=np.int64)
+
+
 def describe(parts: Mapping[str, Any], work: Mapping[str, Any], p: params.Params) -> str:
     """The figures to choose the limits by, a line each."""
     lines = []
@@ -105,7 +116,7 @@ def describe(parts: Mapping[str, Any], work: Mapping[str, Any], p: params.Params
         lines.append(f"{part} limit {one['limit']:,}: {cut}; {whole} of the rows whole")
     padding, gain = work["padding"], work["packing_gain"]
     shares = (
-        f"{padding['max_length']:.1%} of rows padded to {p.max_length}",
+        f"{padding['max_length']:.1%} of rows padded to {p.sequence_length}",
         f"{padding['longest']:.1%} of rows padded to the longest of {p.micro_batch_size}",
         f"{padding['packed']:.1%} of packed rows",
     )
@@ -128,11 +139,18 @@ def write(bins: list[dict[str, str | int]], result: Mapping[str, Any]) -> None:
 def run(p: params.Params, tokens_per_second: float | None = None) -> str:
     """Reads, measures and writes; the summary for the log."""
     rows = records.read_products(paths.TRAIN)
-    prompt, response = tokens(Prompter(load_tokenizer(paths.BASE), p), rows)
+    prompter = Prompter(load_tokenizer(paths.BASE), p)
+    prompt, response = tokens(prompter, rows)
+    shown = retrieved(prompter, rows, p)
     limits = {"prompt": p.max_prompt_length, "response": p.max_response_length, "total": p.max_length}
     lengths = {"prompt": prompt, "response": response, "total": prompt + response}
+    if shown is not None:
+        limits["retrieved"], lengths["retrieved"] = p.retrieval.max_length, shown
     parts = {part: measure(values, limits[part]) for part, values in lengths.items()}
-    work = epoch(np.minimum(prompt, limits["prompt"]), np.minimum(response, limits["response"]), p)
+    whole = np.minimum(prompt, limits["prompt"])
+    if shown is not None:
+        whole = whole + np.minimum(shown, limits["retrieved"])
+    work = epoch(whole, np.minimum(response, limits["response"]), p)
     bins = [line for part, values in lengths.items() for line in histogram(part, values, limits[part])]
     write(bins, {"rows": len(rows), **parts, "epoch": work})
     print(describe(parts, work, p), file=sys.stderr)

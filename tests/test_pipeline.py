@@ -14,7 +14,7 @@ import yaml
 from copywriter import files
 from tests.conftest import ROOT
 
-STAGES = ["fetch", "clean", "sample", "split", "fetch_model", "analyze_lengths", "train_qlora"]
+STAGES = ["fetch", "clean", "sample", "split", "retrieve", "fetch_model", "analyze_lengths", "train_qlora"]
 STAGES += ["baseline", "evaluate@base", "evaluate@tuned", "compare", "report"]
 SMALL = {
     "dataset": "small-shop",
@@ -164,6 +164,7 @@ def test_more_epochs_rerun_only_training_and_what_follows(checkout: Checkout) ->
         ("lora.r=32 learning_rate=1e-4", ["train_qlora"]),
         ("quantization=8bit", ["evaluate@base", "evaluate@tuned", "train_qlora"]),
         ("max_length=256 max_prompt_length=75", ["analyze_lengths", "evaluate@base", "evaluate@tuned", "train_qlora"]),
+        ("retrieval.neighbours=1", ["analyze_lengths", "evaluate@base", "evaluate@tuned", "train_qlora"]),
         ("model=llama-3-2-1b dataset=amazontitles-1-3m", ["fetch", "fetch_model"]),
     ],
 )

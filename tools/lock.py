@@ -14,7 +14,7 @@ import yaml
 from copywriter import params, paths, stage
 from copywriter.errors import UserError
 
-DATA_STAGES = {"fetch", "fetch_model", "clean", "sample", "split", "analyze_lengths"}
+DATA_STAGES = {"fetch", "fetch_model", "clean", "sample", "split", "retrieve", "analyze_lengths"}
 _WOULD_RUN = re.compile(r"Running stage '([^']+)'")
 
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from copywriter import params
+from copywriter import files, params, paths
 from copywriter.cleaning import rules
 from copywriter.errors import UserError
 from copywriter.generation import generate
@@ -13,6 +15,7 @@ from copywriter.generation.generate import Generated
 from copywriter.generation.sampling import GreedySampler, TemperatureSampler
 from copywriter.modeling import device, loading
 from copywriter.prompt import Prompter, load_tokenizer
+from copywriter.retrieval.retriever import Retriever, Source
 
 _PARAMS_OF_TRAINING = ("quantization", "max_length", "max_prompt_length", "prompt")
 
@@ -48,7 +51,30 @@ def trained_params(weights: Path, p: params.Params) -> params.Params:
         return p
     trained = json.loads(receipt.read_text(encoding="utf-8")).get("params", {})
     values = {key: trained[key] for key in _PARAMS_OF_TRAINING if key in trained}
-    return params.check(params.Params, p.model_dump() | values, "")
+    # An adapter that was trained without neighbours has no such section in its receipt.
+    retrieval = trained.get("retrieval", p.retrieval.model_dump() | {"neighbours": 0})
+    return params.check(params.Params, p.model_dump() | values | {"retrieval": retrieval}, "")
+
+
+def start_retriever(weights: Path, p: params.Params) -> Future[Retriever] | None:
+    """The retriever that is being built in another thread, None where nothing is retrieved; a line says why.
+
+    Its 30 microseconds a training row pass while the weights are loaded.
+    """
+    if not p.retrieval.neighbours:
+        return None
+    if not paths.TRAIN.exists():
+        reason = f"{paths.TRAIN} is missing (run 'dvc repro split')"
+        print(f"ask: {reason}, so texts are written without similar products", file=sys.stderr)
+        return None
+    if loading.is_adapter(weights):
+        trained_on = json.loads((weights / loading.RECEIPT).read_text(encoding="utf-8"))["data"]
+        if trained_on.get(paths.TRAIN.as_posix()) != files.sha256(paths.TRAIN):
+            print(f"ask: {paths.TRAIN} is not the training set of {weights}; it is used all the same", file=sys.stderr)
+    pool = ThreadPoolExecutor(1)
+    building = pool.submit(Retriever, paths.TRAIN, p.retrieval.neighbours)
+    pool.shutdown(wait=False)
+    return building
 
 
 class InferenceModel:
@@ -57,6 +83,7 @@ class InferenceModel:
     def __init__(self, weights: Path, p: params.Params) -> None:
         """UserError when the weights are missing, damaged or trained on another base; see loading.load_dense."""
         self._params = trained_params(weights, p)
+        self._retriever = start_retriever(weights, self._params)
         processor = device.choose()
         self._tokenizer = load_tokenizer(weights)
         self._prompter = Prompter(self._tokenizer, self._params)
@@ -71,7 +98,12 @@ class InferenceModel:
 
     def prompt(self, one: Request) -> list[int]:
         """The prompt's token ids; UserError when the question leaves no room for a title."""
-        return self._prompter.prompts([one.title], [self.question(one)])[0]
+        shown = [source.product for source in self.sources(one)]
+        return self._prompter.prompts([one.title], [self.question(one)], [shown] if shown else None)[0]
+
+    def sources(self, one: Request) -> list[Source]:
+        """The training products that the prompt shows, the most similar first."""
+        return self._retriever.result().sources([one.title])[0] if self._retriever else []
 
     def stream(self, one: Request, temperature: float = 0, seed: int = 0) -> Iterator[tuple[str, Generated | None]]:
         """The text in pieces, see generate.stream: greedy, or sampled with `seed` where temperature is over 0."""

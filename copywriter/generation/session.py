@@ -5,11 +5,13 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from typing import Any
 
 from copywriter import params, paths
 from copywriter.errors import UserError
 from copywriter.generation.generate import Generated
 from copywriter.generation.inference import InferenceModel, Request, request
+from copywriter.retrieval.retriever import Source
 
 
 class Session:
@@ -35,6 +37,9 @@ class Session:
         found = {name: self._stream(name, one) for name in self.models}
         if self.options.json:
             print(self._json(one, found), flush=True)
+        else:
+            for source in self._sources(one):
+                print(f"source: {printable(source.product.title)} ({source.similarity:.2f})", file=sys.stderr)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Prints a JSON line for each line that is not empty, in order; for a bad line its error, and continues."""
@@ -86,13 +91,22 @@ class Session:
             print(flush=True)
         return generated
 
+    def _sources(self, one: Request) -> list[Source]:
+        """The training products that the last model's prompt shows."""
+        return list(self.models.values())[-1].sources(one)
+
     def _json(self, one: Request, found: Mapping[str, Generated | None]) -> str:
         texts = {
             name: {"written": text.text, "stopped": text.stopped, "tokens": text.tokens}
             for name, text in found.items()
             if text
         }
-        prompt = {"title": one.title, "question": next(iter(self.models.values())).question(one)}
+        prompt: dict[str, Any] = {"title": one.title, "question": next(iter(self.models.values())).question(one)}
+        if sources := self._sources(one):
+            prompt["sources"] = [
+                {"row": source.row, "title": source.product.title, "similarity": round(source.similarity, 4)}
+                for source in sources
+            ]
         return json.dumps(prompt | texts.get("", texts), ensure_ascii=False)
 
 
