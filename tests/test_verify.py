@@ -17,7 +17,7 @@ from copywriter.modeling import loading
 from copywriter.training import receipt
 from stages import train_qlora
 from tests.conftest import room_in, stand_in
-from tests.stages.test_train_qlora import prepare
+from tests.support.training import prepare
 
 
 @pytest.fixture(scope="module")
