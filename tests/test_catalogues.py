@@ -85,7 +85,7 @@ def test_an_edit_stops_the_run_until_it_is_pinned(checkout: Checkout, linked: bo
     assert checkout.json("metrics/clean_counts.json")["kept"] == 2
 
 
-def test_an_experiment_in_a_folder_of_its_own_finds_the_file_and_notices_an_edit(checkout: Checkout) -> None:
+def test_an_experiment_in_its_own_folder_notices_an_edited_file(checkout: Checkout) -> None:
     first = checkout.dvc("exp", "run", "--temp", "-n", "one", "-S", "clean.max_malformed=0.5", "clean")
     assert ran(first) == ["fetch", "clean"]
     assert "path: catalogues" in checkout.experiment("one", "dvc.lock")

@@ -17,7 +17,7 @@ from copywriter.modeling import loading
 from copywriter.training import receipt
 from stages import train_qlora
 from tests.conftest import room_in, stand_in
-from tests.stages.test_train_qlora import prepare
+from tests.support.training import prepare
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_any_changed_byte_is_found(copy: Path) -> None:
     assert why == "tokenizer.json is missing; more.json is not the receipt's"
 
 
-def test_weights_that_are_not_those_of_the_run_are_found_though_the_hashes_agree(copy: Path) -> None:
+def test_foreign_weights_are_found_although_the_hashes_agree(copy: Path) -> None:
     file = paths.ADAPTER / "adapter_model.safetensors"
     save_file({name: 1.5 * one for name, one in load_file(file).items()}, file, metadata={"format": "pt"})
     tell({})

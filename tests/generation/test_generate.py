@@ -1,4 +1,4 @@
-"""Greedy generation equals transformers; an untrained adapter equals its base."""
+"""Greedy generation equals transformers; a stream equals a batch; an untrained adapter equals its base."""
 
 import itertools
 import json
@@ -15,6 +15,7 @@ from copywriter import ask, files, paths, records
 from copywriter.errors import UserError
 from copywriter.evaluation import predictions
 from copywriter.generation import generate
+from copywriter.generation.sampling import GreedySampler
 from copywriter.modeling import loading
 from copywriter.prompt import load_tokenizer
 from stages import evaluate, train_qlora
@@ -194,3 +195,16 @@ def test_ask_refuses_an_empty_title(
     with pytest.raises(SystemExit, match="1"):
         ask.main()
     assert "has no letter or digit" in capsys.readouterr().err
+
+
+def test_a_stream_joins_to_what_texts_writes(tiny_base: Path) -> None:
+    dense = loading.load_dense(tiny_base, "none", torch.float32, CPU)
+    tokenizer = load_tokenizer(tiny_base)
+    decoding = changed(decoding__max_new_tokens=40, decoding__repetition_penalty=1.5).decoding
+    sampler = GreedySampler(decoding, int(tokenizer.eos_token_id), len(tokenizer))
+    for prompt in ([1, 50, 60, 70], [1, 90], list(range(2, 60))):
+        pieces = list(generate.stream(dense, tokenizer, prompt, decoding, sampler))
+        alone = dict(generate.texts(dense, tokenizer, [prompt], decoding))[0]
+        assert "".join(piece for piece, _ in pieces) == alone.text
+        assert pieces[-1][1] == alone
+        assert len(pieces) > 2

@@ -1,13 +1,19 @@
-"""Sampling: penalties equal those of transformers, except for n-grams of the prompt."""
+"""Sampling: penalties equal those of transformers, except for n-grams of the prompt; equal seeds draw equal texts."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
 
-from copywriter.generation.sampling import GreedySampler
+from copywriter.generation import generate
+from copywriter.generation.sampling import GreedySampler, TemperatureSampler
+from copywriter.modeling import loading
+from copywriter.prompt import load_tokenizer
 from tests.conftest import changed
+
+CPU = torch.device("cpu")
 
 VOCABULARY, ROWS, MOST, END = 7, 200, 12, 6  # few words, so that runs do come again
 
@@ -64,3 +70,26 @@ def test_a_prompt_shorter_than_the_ngram_exempts_nothing() -> None:
     logits[0, 3] = 1.0
     written, asked = filled([[1, 2, 3, 1, 2]], MOST), torch.tensor([[2, 3]])
     assert int(sampler(no_repeat_ngram_size=3)(logits, written, torch.tensor([5]), asked)) != 3
+
+
+def test_equal_seeds_sample_equal_texts(tiny_base: Path) -> None:
+    dense = loading.load_dense(tiny_base, "none", torch.float32, CPU)
+    tokenizer = load_tokenizer(tiny_base)
+    decoding = changed(decoding__max_new_tokens=40).decoding
+
+    def drawn(seed: int, temperature: float = 1.0) -> str:
+        sampler = TemperatureSampler(decoding, int(tokenizer.eos_token_id), len(tokenizer), temperature, seed)
+        return "".join(piece for piece, _ in generate.stream(dense, tokenizer, [1, 50], decoding, sampler))
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    greedy = dict(generate.texts(dense, tokenizer, [[1, 50]], decoding))[0].text
+    assert drawn(1, 1e-4) == greedy
+
+
+def test_tokens_are_sampled_by_their_probability() -> None:
+    shares = torch.tensor([[0.5, 0.3, 0.2, 0.0]])
+    sampler = TemperatureSampler(changed().decoding, 3, 4, 1.0, seed=0)
+    nothing = torch.full((1, 1), 4)
+    drawn = [int(sampler(shares.log(), nothing, torch.zeros(1, dtype=torch.long), nothing)) for _ in range(4000)]
+    found = torch.bincount(torch.tensor(drawn), minlength=4) / 4000
+    torch.testing.assert_close(found, shares[0], atol=0.03, rtol=0)

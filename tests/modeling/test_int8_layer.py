@@ -8,7 +8,7 @@ import torch
 from bitsandbytes.nn.modules import Linear8bitLt
 
 from copywriter.modeling import int8_layer, loading
-from tests.stages.test_train_qlora import CPU
+from tests.support.training import CPU
 
 
 def layers(folder: Path, dtype: torch.dtype) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from bitsandbytes import functional
 from bitsandbytes.nn.modules import Linear4bit
 
 from copywriter.modeling import loading, nf4_layer
-from tests.stages.test_train_qlora import CPU
+from tests.support.training import CPU
 
 
 @pytest.fixture

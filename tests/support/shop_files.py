@@ -143,3 +143,14 @@ TEXT = st.text(st.one_of(LETTERS, st.sampled_from(list('",;|\t\n \\{}[]'))), max
 def shape(rows: Rows) -> list[str]:
     """What each row is: its title, or where it is malformed and why."""
     return [f"{row.unit} {row.number} {row.malformed}" if row.malformed else str(row.title) for row in rows]
+
+
+JSON_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["title", "content", "x"]), inner),
+    max_leaves=6,
+)
+# Objects with some of the columns of a shop.
+JSON_ROW = st.fixed_dictionaries(
+    {}, optional={name: JSON_VALUE | st.text(max_size=99) for name in ("title", "content", "uid")}
+)

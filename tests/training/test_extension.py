@@ -12,7 +12,7 @@ from copywriter import files, paths
 from copywriter.modeling import loading
 from copywriter.training.trainer import QloraTrainer
 from stages import train_qlora
-from tests.stages.test_train_qlora import mark_of, outcome, prepare
+from tests.support.training import mark_of, outcome, prepare
 
 # Out of step with each other and with the epochs.
 ODD = {"save_steps": 4, "advanced__log_steps": 3, "advanced__eval_steps": 5, "lora__dropout": 0.1}

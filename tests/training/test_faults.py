@@ -19,8 +19,8 @@ from copywriter.errors import UserError
 from copywriter.training.interrupts import Interrupted, Interrupts
 from copywriter.training.step import Step
 from stages import train_qlora
-from tests.stages.test_train_qlora import environment, outcome, prepare
 from tests.stress import crash_target
+from tests.support.training import environment, outcome, prepare
 
 VICTIM = [sys.executable, "-m", "tests.stress.crash_target"]
 

@@ -22,7 +22,7 @@ from copywriter.report import results
 from copywriter.training import experiment, run_plan, tracking
 from copywriter.training.trainer import QloraTrainer
 from tests.conftest import changed
-from tests.stages.test_train_qlora import CPU, SMALL, adapted, examples
+from tests.support.training import CPU, SMALL, adapted, examples
 
 LARGEST = torch.finfo(torch.float16).max
 MUCH = 20  # a power of two by which some gradients of the first steps overflow

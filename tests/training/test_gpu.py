@@ -17,8 +17,8 @@ from copywriter.modeling.loss import nll
 from copywriter.prompt import load_tokenizer
 from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
-from tests.stages.test_train_qlora import SMALL, examples
 from tests.support.shapes import figures
+from tests.support.training import SMALL, examples
 
 pytestmark = [
     pytest.mark.gpu,

@@ -15,8 +15,8 @@ from copywriter.modeling import device, loading
 from copywriter.prompt import load_tokenizer
 from copywriter.training import memory, memory_fit, run_plan
 from tests.conftest import changed
-from tests.stages.test_train_qlora import CPU, SMALL, examples, gradients
 from tests.support.shapes import SHAPES
+from tests.support.training import CPU, SMALL, examples, gradients
 
 SMOLLM2, LLAMA_1B = SHAPES["smollm2-135m"], SHAPES["llama-3.2-1b"]
 PLAIN: dict[str, Any] = {"lora__dropout": 0.0, "advanced__dequantize": True}

@@ -25,7 +25,7 @@ from copywriter.modeling import loading
 from copywriter.training import data_order, launch
 from stages import train_qlora
 from tests.conftest import room_in
-from tests.stages.test_train_qlora import STAGE, environment, mark_of, outcome, prepare
+from tests.support.training import STAGE, environment, mark_of, outcome, prepare
 
 WITNESS = "tests.support.instrumented_train"
 Parts = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))  # micro-batch, accumulation, processes

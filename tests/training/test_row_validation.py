@@ -14,7 +14,7 @@ from copywriter.modeling import loading, lora, loss
 from copywriter.prompt import Example, load_tokenizer
 from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
-from tests.stages.test_train_qlora import CPU, SMALL, examples
+from tests.support.training import CPU, SMALL, examples
 
 END, VOCABULARY = 0, 100
 GOOD = Example([5, 6, 7, END], 2, False)

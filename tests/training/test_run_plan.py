@@ -15,8 +15,8 @@ from copywriter.modeling import compilation, device, loading
 from copywriter.training import memory, run_plan
 from stages import train_qlora
 from tests.conftest import changed
-from tests.stages.test_train_qlora import CPU, mark_of, prepare
 from tests.support.shapes import SHAPES
+from tests.support.training import CPU, mark_of, prepare
 
 CUDA = torch.device("cuda", 0)
 LLAMA_1B = AutoConfig.for_model(**SHAPES["llama-3.2-1b"])

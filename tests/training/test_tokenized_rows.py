@@ -11,8 +11,8 @@ from copywriter import params, paths, records
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.training import tokenized_rows
 from tests.conftest import changed
-from tests.stages.test_train_qlora import SMALL
 from tests.support.tiny import products
+from tests.support.training import SMALL
 
 
 @pytest.fixture
