@@ -21,8 +21,8 @@ def with_adapter(model: PreTrainedModel, params: Params) -> PeftModel:
     # In the second forward pass through PEFT's DoRA bitsandbytes has lost the scales of 8-bit weights.
     if peft_only(params.lora) and any(map(int8_layer.holds, model.modules())):
         raise UserError(
-            f"lora.{peft_only(params.lora)} does not work with 8-bit weights; set dequantize: true, or quantization: "
-            "4bit or none"
+            f"lora.{peft_only(params.lora)} does not work with 8-bit weights; set advanced.dequantize: true, or "
+            "quantization: 4bit or none"
         )
     config = lora_targets.config(model, params.lora)
     set_seed(params.seed)

@@ -52,7 +52,7 @@ def test_dora_computed_anew_in_the_backward_pass_is_the_same(room: Path) -> None
 
 def test_dora_on_8_bit_weights_names_the_cure(room: Path) -> None:
     p = changed(quantization="8bit", **options("dora"))
-    with pytest.raises(UserError, match="use_dora does not work with 8-bit weights; set dequantize: true"):
+    with pytest.raises(UserError, match=r"use_dora does not work with 8-bit weights; set advanced\.dequantize: true"):
         lora.with_adapter(base(room, "8bit"), p)
     found = lora.with_adapter(loading.dequantized(base(room, "8bit")), p)
     with torch.no_grad():

@@ -114,7 +114,7 @@ def _run(
     lines = side.folder / "lines.json"
     for stage in sorted(stages, key=lambda one: one.name != TRAINED):
         trained = stage.name == TRAINED
-        for epochs in (1, 2) if trained else (2,):  # the second goes on from the first's checkpoint where it can
+        for epochs in (1, 2) if trained else (2,):  # the second resumes from the first's checkpoint where it can
             _change(side.folder / paths.PARAMS, {"epochs": epochs, **variant})
             failed = place.runner.run(side.folder, stage.module, stage.arguments, lines if trace else None)
             if failed:
