@@ -11,7 +11,7 @@ from copywriter.records import Product
 from copywriter.retrieval import neighbours
 from stages import analyze_lengths, evaluate, retrieve, train_qlora
 from tests.conftest import changed
-from tests.stages.test_train_qlora import SMALL
+from tests.support.training import SMALL
 
 NOUNS = ("bucket", "lamp", "chair", "table", "shelf", "clock", "carpet", "mirror")
 RETRIEVING = {"retrieval__neighbours": 1, "retrieval__max_length": 60, "retrieval__words": 8}
