@@ -77,7 +77,7 @@ def test_any_changed_byte_is_found(copy: Path) -> None:
     (paths.ADAPTER / "more.json").write_text("{}")
     (paths.ADAPTER / "tokenizer.json").unlink()
     why = next(verify.findings(paths.ADAPTER, 1)).why
-    assert why == "tokenizer.json is missing; more.json is not the receipt's"
+    assert why == "tokenizer.json is missing; more.json is not in the receipt"
 
 
 def test_foreign_weights_are_found_although_the_hashes_agree(copy: Path) -> None:

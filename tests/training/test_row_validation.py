@@ -31,8 +31,8 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (Example([5] * 96 + [END], 2, True), "longer than max_length 96"),
-        (Example([*[5] * 65, 6, END], 65, False), "prompt over max_prompt_length 64"),
+        (Example([5] * 96 + [END], 2, True), "longer than 96 tokens"),
+        (Example([*[5] * 65, 6, END], 65, False), "prompt over 64 tokens"),
         (Example([5, 6], 2, False), "no trained token"),
         (Example([5, END], 1, False), "empty completion"),
     ],
