@@ -48,6 +48,8 @@ def _member(archive: str, content: zipfile.ZipFile, member: str | None) -> zipfi
     files = [info for info in content.infolist() if not info.is_dir() and not _LITTER.search(info.filename)]
     names = ", ".join(info.filename for info in files[:8]) or "none"
     if member is None:
+        if {"mimetype", "content.xml"} <= set(content.namelist()):
+            raise UserError(f"{archive} is an OpenDocument file (LibreOffice); save it as .xlsx or CSV")
         if len(files) != 1:
             raise UserError(
                 f"{archive} holds {len(files):,} files; give one in its entry of sources.yaml, "

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import unescape
@@ -145,7 +145,14 @@ def choose(
         titled = _decide(_titles({n: c for n, c in texts.items() if n not in taken or title_strength(n) >= 3}, rows))
         if titled.name in taken and titled.name is not None:
             described = _decide(one for one in _descriptions(texts, rows) if one.name != titled.name)
+    if rows == 1:  # which proves nothing: it may be a server's message
+        titled = titled if title else _named(titled, title_strength)
+        described = described if description else _named(described, description_strength)
     return titled, described
+
+
+def _named(choice: Choice, strength: Callable[[str], float]) -> Choice:
+    return choice if choice.name and strength(choice.name) > 0 else Choice(None, choice.candidates)
 
 
 def _descriptions(columns: Mapping[str, Column], rows: int) -> Iterable[Candidate]:

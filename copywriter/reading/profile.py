@@ -11,7 +11,7 @@ from typing import Any
 from copywriter.cleaning import duplicates, rules
 from copywriter.reading import json_rows, tables
 from copywriter.reading.columns import Column
-from copywriter.reading.fields import paths, value
+from copywriter.reading.fields import items_of, paths, text_of, value
 from copywriter.reading.layout import Layout
 from copywriter.reading.tables import Chunk, Row
 
@@ -93,13 +93,13 @@ def columns(sample: Sample, named: Sequence[str] = ()) -> tuple[int, dict[str, C
             for name in dict.fromkeys((*paths(record.fields), *named)):
                 column = found.get(name) or found.setdefault(name, Column())
                 held = value(record.fields, name)
-                if isinstance(held, list):
-                    held = "\n".join(held) if all(isinstance(item, str) for item in held) else held
-                if isinstance(held, str):
-                    if held.strip():
-                        column.add(held)
-                elif held is not None and not isinstance(held, dict):
-                    column.others += 1
+                try:
+                    text = "\n".join(items_of(held)) if isinstance(held, list) else text_of(held)
+                except TypeError:
+                    column.others += not isinstance(held, dict)
+                    continue
+                if text and not text.isspace():
+                    column.add(text)
     return rows, found
 
 
