@@ -8,6 +8,7 @@ from functools import cached_property
 from html import unescape
 from typing import NamedTuple
 
+from copywriter.cleaning.escapes import join_list
 from copywriter.reading.column_names import description_strength, title_strength
 
 TEXTS = 400  # of a column are looked at closely
@@ -26,7 +27,7 @@ _CODED = re.compile(r"[\w.:/#+-]*(?:[\d_:/#]|[a-z0-9]-[a-z0-9])[\w.:/#+-]*$")
 
 def kind(text: str) -> str:
     """What a text is: nothing, url, number, code, data, tags, word, phrase or prose."""
-    text = unescape(_TAG.sub(" ", text[:CHARACTERS])).strip()
+    text = unescape(_TAG.sub(" ", join_list(text[:CHARACTERS]))).strip()
     if not text:
         return "nothing"
     parts = [part for part in re.split(r"[\s,;|]+", text) if part]

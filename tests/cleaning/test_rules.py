@@ -93,7 +93,7 @@ BY_RULE = {
         ),
     ],
     "markdown": [
-        ("Sizes\n| Size | Weight |\n|:--|---:|\n| S | 2 kg |\nEnd", "Sizes\n Size Weight \n S 2 kg \nEnd"),
+        ("Sizes\n| Size | Weight |\n|:--|---:|\n| S | 2 kg |\nEnd", "Sizes\n Size Weight \n  S 2 kg \nEnd"),
         ("Size | Weight\n---|---\nS | 2 kg", "Size Weight\n S 2 kg"),
         ("Red | Blue\nS | M", "Red | Blue\nS | M"),
         ("# Cup\n**Red** and *blue*, __Fine__ ~~old~~ `x`", "Cup\nRed and blue, Fine old x"),

@@ -21,6 +21,18 @@ HEADER = {"type": "header", "comment": "Export to JSON plugin for PHPMyAdmin"}
 READ: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
     "Excel on a Mac": (FRENCH.encode("mac-roman"), FRENCH_ROWS),
     "Excel's MS-DOS text": (FRENCH.replace("\r", "\r\n").encode("cp850"), FRENCH_ROWS),
+    "MS-DOS in Poland": (
+        "Nazwa;Opis\r\nKubek;Piękny kubek, można myć w zmywarce.\r\nMiska;Miska na zupę, duża.\r\n".encode("cp852"),
+        [("Kubek", "Piękny kubek, można myć w zmywarce."), ("Miska", "Miska na zupę, duża.")],
+    ),
+    "MS-DOS in Russia": (
+        "Название;Описание\r\nКружка;Красная кружка для чая.\r\nМиска;Миска для супа.\r\n".encode("cp866"),
+        [("Кружка", "Красная кружка для чая."), ("Миска", "Миска для супа.")],
+    ),
+    "Thai Windows": (
+        "ชื่อสินค้า,รายละเอียดสินค้า\nแก้วแดง,แก้วเซรามิกสีแดงสำหรับดื่มชา ขนาดใหญ่\n".encode("tis-620"),
+        [("แก้วแดง", "แก้วเซรามิกสีแดงสำหรับดื่มชา ขนาดใหญ่")],
+    ),
     "Windows": (FRENCH.encode("cp1252"), FRENCH_ROWS),
     "spaces before quotes": (b'Name, Description\nRed mug, "A red mug, for tea."\nBlue mug, "A blue mug."\n', MUGS),
     "spaces and no need of quotes": (b'Name, Description\nRed mug, A "red" mug.\n', [("Red mug", ' A "red" mug.')]),
@@ -32,6 +44,10 @@ READ: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
         b'{"title":"Red mug","description":[["A red mug,"],[null,["for tea."]]]}\n'
         b'{"title":"Blue mug","description":["A blue mug.",""]}\n',
         MUGS,
+    ),
+    "lists that a program printed": (
+        b"title,description\nRed mug,\"['A red mug.', 'Holds tea.']\"\nCup,\"['A cup.']\"\n",
+        [("Red mug", "['A red mug.', 'Holds tea.']"), ("Cup", "['A cup.']")],
     ),
     "NaN for a missing text": (
         b'[{"title":"Red mug","description":"A red mug, for tea."},{"title":"Blue mug","description":NaN}]',
@@ -111,3 +127,9 @@ def test_many_comments_are_read_once() -> None:
     start = time.process_time()
     assert layout.guess(b"/* a */ -- b\n" * 2_000 + b"name,text\nMug,A mug.\n", {}, "shop").format == "csv"
     assert time.process_time() - start < 10
+
+
+def test_blank_rows_below_a_table_are_no_sign_of_wrong_columns(tmp_path: Path) -> None:
+    (tmp_path / "shop").write_bytes(b"Name,Description\nRed mug,A mug for tea.\nCup,A cup.\n" + b",\n" * 2_000)
+    verdict = profile.judge(profile.draw(tmp_path / "shop", {}), "Name", "Description")
+    assert (verdict.kept, verdict.dropped["no title"], verdict.is_little) == (2, 2_000, False)
