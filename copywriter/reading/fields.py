@@ -7,6 +7,7 @@ from typing import NamedTuple
 from copywriter.errors import UserError
 
 ROWS_TO_FIND_A_FIELD = 1_000
+MAX_LISTS = 20  # in one another
 
 
 class Record(NamedTuple):
@@ -54,13 +55,13 @@ def text_of(held: object) -> str | None:
     raise TypeError(type(held).__name__)
 
 
-def items_of(held: Sequence[object]) -> Iterator[str]:
+def items_of(held: Sequence[object], depth: int = 0) -> Iterator[str]:
     """The texts of a list and of the lists in it, without null; TypeError when it holds something else."""
     for item in held:
         if isinstance(item, str):
             yield item
-        elif isinstance(item, list | tuple):
-            yield from items_of(item)
+        elif isinstance(item, list | tuple) and depth < MAX_LISTS:
+            yield from items_of(item, depth + 1)
         elif item is not None:
             raise TypeError(type(item).__name__)
 

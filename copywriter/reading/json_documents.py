@@ -203,7 +203,7 @@ class _Outline:
                 inner += [value] if isinstance(value, dict) else []
             if not depth:
                 self.is_row |= start == '"' and column_names.title_strength(key) >= 3
-                self.lists |= start == "[" and column_names.title_strength(key) >= 3 and "," in self.text[at:end]
+                self.lists |= start == "[" and column_names.title_strength(key) >= 3 and _is_long(self.text, at)
                 self.lists |= start == "[" and key == "columns" and '"data"' in self.text
                 self.has_description |= column_names.description_strength(key) >= 2.5
             at = _GAP.match(self.text, end).end()  # type: ignore[union-attr]
@@ -213,6 +213,14 @@ class _Outline:
                 value for value in inner if value and not any(isinstance(one, dict | list) for one in value.values())
             ]
             self.columns = len(inner) > 1 and len(scalars) == len(inner) and all("0" in value for value in inner)
+
+
+def _is_long(text: str, at: int) -> bool:
+    """Whether the array at a place has several items, or its end is not known."""
+    try:
+        return len(json_rows.DECODER.raw_decode(text, at)[0]) > 1
+    except (ValueError, RecursionError):
+        return True
 
 
 def _first_item(text: str, at: int) -> dict[str, object] | None:

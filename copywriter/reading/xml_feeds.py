@@ -159,7 +159,8 @@ class _Parser:
             self.open[-1].add(element.name, element.value())
             self.open[-1].content += [*element.content, f"</{element.name}>"]
         elif not self.open:
-            _name_offer(element.children)
+            if self.row == "offer":
+                _name_offer(element.children)
             self.rows.append((self.start, element.children if self.size <= MAX_CHARACTERS else None))
 
     def _text(self, text: str) -> None:

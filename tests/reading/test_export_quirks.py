@@ -49,6 +49,10 @@ READ: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
         b"title,description\nRed mug,\"['A red mug.', 'Holds tea.']\"\nCup,\"['A cup.']\"\n",
         [("Red mug", "['A red mug.', 'Holds tea.']"), ("Cup", "['A cup.']")],
     ),
+    "one row of lists": (
+        b'{"title":["Mug, red"],"description":["A red mug,","for tea."]}',
+        [("Mug, red", "A red mug, for tea.")],
+    ),
     "NaN for a missing text": (
         b'[{"title":"Red mug","description":"A red mug, for tea."},{"title":"Blue mug","description":NaN}]',
         [MUGS[0], ("Blue mug", "")],
@@ -133,3 +137,12 @@ def test_blank_rows_below_a_table_are_no_sign_of_wrong_columns(tmp_path: Path) -
     (tmp_path / "shop").write_bytes(b"Name,Description\nRed mug,A mug for tea.\nCup,A cup.\n" + b",\n" * 2_000)
     verdict = profile.judge(profile.draw(tmp_path / "shop", {}), "Name", "Description")
     assert (verdict.kept, verdict.dropped["no title"], verdict.is_little) == (2, 2_000, False)
+
+
+def test_lists_nested_on_purpose_are_no_text(tmp_path: Path) -> None:
+    deep = "[" * 900 + '"a"' + "]" * 900
+    (tmp_path / "shop").write_text(f'{{"title": "Red mug", "description": {deep}}}\n{{"title": "Cup"}}\n')
+    sample = profile.draw(tmp_path / "shop", {})
+    assert profile.columns(sample)[1]["description"].others == 1
+    first, second = (row for chunk in sample.chunks for row in tables.rows(chunk, "title", "description"))
+    assert (first.malformed, second.malformed) == ("not a text", None)
