@@ -60,7 +60,7 @@ class File(Catalogue):
     format: Literal["jsonl", "json", "csv", "parquet", "xlsx", "xml"] | None = None
     encoding: Encoding | None = None
     delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
-    quoting: Literal["double", "backslash", "none"] | None = None
+    quoting: Literal["double", "backslash", "spaced", "none"] | None = None
     header_row: params.Count | None = None  # the line, or the sheet's row, that names the columns
     sheet: Annotated[str, Field(min_length=1)] | None = None
 

@@ -23,6 +23,13 @@ _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w-]*[ \t]*$\n?", re.MULTILINE)
 _RULE = re.compile(
     r"(?:(?<=\n)|\A)[ \t]*([-*_=])(?:[ \t]*\1){2,}[ \t]*(?=\n)|(?<=\n)[ \t]*([-*_=])(?:[ \t]*\2){2,}[ \t]*\Z"
 )
+# A table: a row with bars, the line of dashes below it, more rows with bars.
+_TABLE = re.compile(
+    r"^[^\n|]*\|[^\n]*\n[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|)+(?:[ \t]*:?-{2,}:?[ \t]*)?(?:\n|\Z)"
+    r"(?:[^\n|]*\|[^\n]*(?:\n|\Z))*",
+    re.MULTILINE,
+)
+_TABLE_MARKS = re.compile(r"^[ \t|:-]+$\n?|[ \t]*\|[ \t]*", re.MULTILINE)
 
 
 def drop_markdown(text: str) -> str:
@@ -31,5 +38,7 @@ def drop_markdown(text: str) -> str:
     if "\n" in text:
         text = _FENCE.sub("", text)
         text = _RULE.sub("", text)
+        if "|" in text and "--" in text:
+            text = _TABLE.sub(lambda match: _TABLE_MARKS.sub(" ", match[0]), text)
     text = _EMPHASIS.sub(lambda match: match[match.lastindex or 0], text)
     return _HEADING.sub("", text) if "#" in text else text

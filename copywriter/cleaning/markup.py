@@ -67,6 +67,7 @@ _KINDS = {
     TokenType.END_TAG: "end",
     TokenType.COMMENT: "comment",
     TokenType.DOCTYPE: "comment",
+    TokenType.PROCESSING_INSTRUCTION: "comment",
     TokenType.TEXT: "text",
     TokenType.CHARACTER_REFERENCE: "text",
 }

@@ -55,7 +55,7 @@ RULES: Mapping[str, Rule] = {
     "lists": Rule(escapes.join_list, (Pair(b"["),)),
     "escapes": Rule(escapes.decode_escapes, (Pair(b"\\", b"\\nrtu\"'/N"), Pair(b"_", b"x"))),
     "entities": Rule(escapes.decode_entities, (Pair(b"&"),)),
-    "templates": Rule(shortcodes.drop_templates, (Pair(b"{", b"{%"),)),
+    "templates": Rule(shortcodes.drop_templates, (Pair(b"{", b"{%"), Pair(b"<", b"?%"))),
     "shortcodes": Rule(shortcodes.drop_shortcodes, (Pair(b"[", _LETTERS + b"/"),)),
     "blocks": Rule(markup.drop_blocks, _TAG),
     "tags": Rule(markup.drop_tags, _TAG),

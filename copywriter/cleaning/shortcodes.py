@@ -13,12 +13,15 @@ _EXPRESSION = re.compile(
     rf"|\{{\{{\{{?[-~]?\s*[&!]?\s*(?:{_PATH}|\"[^\"{{}}]*\"|'[^'{{}}]*')(?:\s*\|[^{{}}]*)?\s*[-~]?\}}?\}}\}}"
     r"|\{%-?\s*(?P<raw>comment|javascript|schema|style|stylesheet)\s*-?%\}"
     r"(?:(?!\{%-?\s*(?P=raw)).)*?\{%-?\s*end(?P=raw)\s*-?%\}"
-    r"|\{%-?\s*[a-z]\w*(?:\s(?:\"[^\"]*\"|'[^']*'|(?!%\}|\{%).)*)?-?%\}",
+    r"|\{%-?\s*[a-z]\w*(?:\s(?:\"[^\"]*\"|'[^']*'|(?!%\}|\{%).)*)?-?%\}"
+    r"|<\?(?:php\b|=)(?:(?!<\?).)*?\?>|<%[=-]?\s(?:(?!<%).)*?%>",  # PHP, ERB
     re.DOTALL,
 )
 _ATTRIBUTE = rf"\s+[A-Za-z][\w-]*\s*=\s*{_VALUE}"
 _SHORTCODE = re.compile(
-    r"\[(?P<code>vc_raw_html|vc_raw_js)\b[^\[\]]*\][^\[\]]*\[/(?P=code)\]"  # what they hold is encoded
+    # What they hold is encoded, or an address.
+    r"\[(?P<code>vc_raw_html|vc_raw_js|img|IMG)\b[^\[\]]*\][^\[\]]*\[/(?P=code)\]"
+    r"|(?P<bullet>\[\*\])"  # BBCode's list item
     rf"|\[(?P<end>/?)(?P<name>[A-Za-z][\w-]*)(?P<attributes>(?:{_ATTRIBUTE}|\s+(?!/)[^\s\[\]]+|=[^\[\]\s]+)*)\s*/?\]",
     re.DOTALL,
 )
@@ -40,6 +43,8 @@ def drop_shortcodes(text: str) -> str:
 
     def replace(match: re.Match[str]) -> str:
         name, attributes = (match["name"] or "").lower(), match["attributes"] or ""
+        if match["bullet"]:
+            return " " if "list" in paired else match[0]
         snake = "_" in name and (match["end"] or attributes or not text[match.start() - 1 : match.start()].isalnum())
         alone = name in _ALONE and not attributes
         return (

@@ -1,17 +1,38 @@
 """Zip archives: one file taken out, and none that leaves the folder, is a link or fills the disk."""
 
+import errno
 import lzma
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 from copywriter.errors import UserError
 
 MAX_RATIO = 200  # of unpacked to packed bytes; text reaches 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError, struct.error, OverflowError)
 _LITTER = re.compile(r"^__MACOSX/|(^|/)\.[^./]")  # what file managers add to an archive
+
+
+@contextmanager
+def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip archive to read; UserError when it is damaged or cannot be unpacked."""
+    try:
+        with zipfile.ZipFile(archive) as content:
+            yield content
+    except _DAMAGED as error:
+        raise UserError(f"{archive} is not a whole zip archive ({error}); remove it and run again") from None
+    except (NotImplementedError, RuntimeError) as error:  # a password, or a compression that Python does not have
+        raise UserError(f"{archive} cannot be unpacked here ({error}); unpack it and name the file in it") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place outside the file, which a damaged archive names
+            raise
+        raise UserError(f"{archive} is not a whole zip archive ({error}); remove it and run again") from None
 
 
 def is_archive(file: Path) -> bool:
@@ -20,9 +41,9 @@ def is_archive(file: Path) -> bool:
         if stream.read(4) != b"PK\x03\x04":
             return False
     try:
-        with zipfile.ZipFile(file) as content:
+        with opened(file) as content:
             return "[Content_Types].xml" not in content.namelist()
-    except zipfile.BadZipFile:
+    except UserError:
         return True
 
 
@@ -31,23 +52,21 @@ def take_member(archive: Path, member: str | None, folder: Path) -> Path:
 
     Without a `member` the archive's only file. UserError when it has no such file or one that is not to be taken out.
     """
-    try:
-        with zipfile.ZipFile(archive) as content:
-            info = _member(archive.name, content, member)
-            name = PureWindowsPath(info.filename).name  # takes / and \ for separators
-            with content.open(info) as source, (folder / name).open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise UserError(f"{archive} is not a whole zip archive ({error}); remove it and run again") from None
-    except (NotImplementedError, RuntimeError) as error:  # a password, or a compression that Python does not have
-        raise UserError(f"{archive} cannot be unpacked here ({error}); unpack it and name the file in it") from None
+    with opened(archive) as content:
+        info = _member(archive.name, content, member)
+        name = PureWindowsPath(info.filename).name  # takes / and \ for separators
+        with content.open(info) as source, (folder / name).open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
     return folder / name
 
 
 def _member(archive: str, content: zipfile.ZipFile, member: str | None) -> zipfile.ZipInfo:
-    files = [info for info in content.infolist() if not info.is_dir() and not _LITTER.search(info.filename)]
+    named = [info for info in content.infolist() if info.filename]  # a damaged archive may have one without a name
+    files = [info for info in named if not info.is_dir() and not _LITTER.search(info.filename)]
     names = ", ".join(info.filename for info in files[:8]) or "none"
     if member is None:
+        if {"mimetype", "content.xml"} <= set(content.namelist()):
+            raise UserError(f"{archive} is an OpenDocument file (LibreOffice); save it as .xlsx or CSV")
         if len(files) != 1:
             raise UserError(
                 f"{archive} holds {len(files):,} files; give one in its entry of sources.yaml, "

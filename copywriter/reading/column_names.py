@@ -7,7 +7,7 @@ from functools import cache
 
 # The first of each pair are exact names for the thing; the second name it too, but also other things.
 _TITLES = """
-title|name|product title|product name|item name|item title|post title|product|item
+title|name|product title|product name|item name|item title|post title|product|item|productname|producttitle|itemname
 titulo|nome|titulo do produto|nome do produto|produto|titulo del producto|nombre|nombre del producto|producto|articulo
 titolo|nome prodotto|nome del prodotto|titolo prodotto|prodotto|articolo|denominazione
 titre|nom|nom du produit|titre du produit|produit|intitule|designation|libelle
@@ -24,6 +24,7 @@ baslik|urun adi|urun ismi|urun basligi|urun|isim|ad|adi|ten|ten san pham|nama|na
 """
 _DESCRIPTIONS = """
 description|product description|long description|item description|full description|description html|html description
+productdescription|itemdescription|longdescription|fulldescription
 descricao|descricao do produto|descricao completa|descricao longa|descricao detalhada
 descripcion|descripcion del producto|descripcion larga|descripcion completa|descripcion detallada
 descrizione|descrizione prodotto|descrizione del prodotto|descrizione completa|descrizione estesa|descrizione lunga
@@ -62,11 +63,13 @@ _PRODUCT = (
 _LANGUAGES = (
     "en de fr es it pt br nl pl tr ru uk ua ja jp zh cn tw ar ko kr cs sk hu ro sv da no fi el he us gb html text"
 )
+_INNER_CAPITAL = re.compile("(?<=[a-z])(?=[A-Z][a-z])")
 
 
 @cache
 def plain(name: str) -> str:
     """A name in lower case without accents, its words separated by one space each."""
+    name = _INNER_CAPITAL.sub(" ", name)  # productName, bodyHtml
     folded = unicodedata.normalize("NFKD", name.casefold()).translate({305: "i", 322: "l", 248: "o", 273: "d"})
     kept = "".join(letter for letter in folded if not unicodedata.combining(letter))
     return " ".join(re.findall(r"[^\W_]+", kept))

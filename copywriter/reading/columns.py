@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import unescape
 from typing import NamedTuple
 
+from copywriter.cleaning.escapes import join_list
 from copywriter.reading.column_names import description_strength, title_strength
 
 TEXTS = 400  # of a column are looked at closely
@@ -26,7 +27,7 @@ _CODED = re.compile(r"[\w.:/#+-]*(?:[\d_:/#]|[a-z0-9]-[a-z0-9])[\w.:/#+-]*$")
 
 def kind(text: str) -> str:
     """What a text is: nothing, url, number, code, data, tags, word, phrase or prose."""
-    text = unescape(_TAG.sub(" ", text[:CHARACTERS])).strip()
+    text = unescape(_TAG.sub(" ", join_list(text[:CHARACTERS]))).strip()
     if not text:
         return "nothing"
     parts = [part for part in re.split(r"[\s,;|]+", text) if part]
@@ -145,7 +146,14 @@ def choose(
         titled = _decide(_titles({n: c for n, c in texts.items() if n not in taken or title_strength(n) >= 3}, rows))
         if titled.name in taken and titled.name is not None:
             described = _decide(one for one in _descriptions(texts, rows) if one.name != titled.name)
+    if rows == 1:  # which proves nothing: it may be a server's message
+        titled = titled if title else _named(titled, title_strength)
+        described = described if description else _named(described, description_strength)
     return titled, described
+
+
+def _named(choice: Choice, strength: Callable[[str], float]) -> Choice:
+    return choice if choice.name and strength(choice.name) > 0 else Choice(None, choice.candidates)
 
 
 def _descriptions(columns: Mapping[str, Column], rows: int) -> Iterable[Candidate]:

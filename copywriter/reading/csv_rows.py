@@ -13,7 +13,7 @@ from copywriter.reading.fields import Fields, Record
 
 MAX_CHARACTERS = 50_000_000  # of a line, and of a field
 LINES_TO_RECOVER = 200  # after broken quotes the end of the record is looked for in so many lines
-Quoting = Literal["double", "backslash", "none"]
+Quoting = Literal["double", "backslash", "spaced", "none"]
 QUOTINGS: tuple[Quoting, ...] = get_args(Quoting)
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _QUOTE, _DELIMITER = "\ufdd0", "\ufdd1"  # in no text: substitutes for escaped characters while csv parses
@@ -21,7 +21,11 @@ _QUOTE, _DELIMITER = "\ufdd0", "\ufdd1"  # in no text: substitutes for escaped c
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How cells are parted. `quoting`: with double, `""` is a quote inside quotes; with backslash, `\\"`; or none."""
+    """How cells are parted.
+
+    `quoting`: with double, `""` is a quote inside quotes; with backslash, `\\"`; with spaced, spaces may come before a
+    quoted cell; with none, quotes are letters.
+    """
 
     delimiter: str = ","
     quoting: Quoting = "double"
@@ -95,7 +99,8 @@ class Reader:
     def _parser(self, lines: Iterator[str]) -> Iterator[list[str]]:
         if self.dialect.quoting == "none":
             return csv.reader(lines, delimiter=self.dialect.delimiter, quoting=csv.QUOTE_NONE, quotechar=None)
-        return csv.reader(lines, delimiter=self.dialect.delimiter, strict=True)
+        spaced = self.dialect.quoting == "spaced"
+        return csv.reader(lines, delimiter=self.dialect.delimiter, strict=True, skipinitialspace=spaced)
 
     def __iter__(self) -> Iterator[RawRow]:
         """The rows; a blank line is a row without cells."""

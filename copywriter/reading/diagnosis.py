@@ -25,7 +25,8 @@ def no_choice(
             "try --delimiter, --quoting, --encoding or --format"
         )
     if not filled:
-        return f"all {total:,} rows of {file} are empty; export the products again"
+        rows = f"all {total:,} rows" if total > 1 else "the only row"
+        return f"{rows} of {file} {'are' if total > 1 else 'is'} empty; export the products again"
     if len(found) == 1:
         only = next(iter(found))
         cure = "; is there another --delimiter?" if layout.format == "csv" else ""

@@ -79,6 +79,9 @@ def _quoting(text: str, delimiter: str) -> Quoting:
         escapes = f"\\{delimiter}" in text and _wide(text, double) and not _wide(text, backslash)
         return "backslash" if escapes else "double"
     broken, _ = _quotes(text, double)
+    spaced = Dialect(delimiter, "spaced")
+    if f'{delimiter} "' in text and _wide(text, double) + broken > 2 * (_wide(text, spaced) + _quotes(text, spaced)[0]):
+        return "spaced"
     if not broken:
         return "double"
     if '\\"' in text and 2 * _quotes(text, backslash)[0] <= broken:

@@ -12,9 +12,25 @@ _BOMS = (
 )
 BYTES_LOOKED_AT = 100_000
 _LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
+_OLD = ("mac_roman", "cp850", "cp852")  # Excel's "CSV (Macintosh)" and "CSV (MS-DOS)"
+# Where a letter was read as something else: no text has these signs behind a letter, or a capital behind a small one.
+_MISREAD = re.compile("(?<=[^\\W\\d_])(?:[‚„†‡ˆ‰‹¤¢£¡¦¿§\ufffd\x80-\x9f]|©(?=[a-z]))|(?<=[a-zß-öø-ÿ])[À-ÖØ-ÞŠŽŒŸ]")
 # At least so much of the bytes beyond ASCII come in runs where a script is not Latin.
 _RUNS = re.compile(rb"[\x80-\xff]{3,}|(?:[\x80-\xff][@-~]){3,}")
-_OTHERS = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp932", "euc_jp", "gb18030", "big5", "cp949")
+_OTHERS = (
+    "cp1251",
+    "koi8_r",
+    "cp1253",
+    "cp1255",
+    "cp1256",
+    "cp866",
+    "tis_620",
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "cp949",
+)
 # Letters beyond a-z of the languages that write with a Latin encoding.
 _ALPHABETS = {
     "cp1252": "áàâãçéêíñóôõúüªº àâæçéèêëîïôœùûüÿ äöüß àèéìíîòóùú äåéö æøåéóòâêô áðéíóúýþæö àçéèíïóòúü",
@@ -62,10 +78,16 @@ def _latin(sample: bytes) -> str:
 
     def explained(encoding: str) -> float:
         letters = [one for one in sample.decode(encoding, "replace").lower() if one >= "\xa0" and one.isalpha()]
-        shares = [sum(one in alphabet for one in letters) for alphabet in _ALPHABETS[encoding].split()]
+        alphabets = _ALPHABETS.get("cp1250" if encoding == "cp852" else encoding, _ALPHABETS["cp1252"]).split()
+        shares = [sum(one in alphabet for one in letters) for alphabet in alphabets]
         symbols = sum(one in "¹²³¿¡¼½¾£¥¢¤¦" for one in sample.decode(encoding, "replace"))
         return max(shares) / max(len(letters) + symbols, 1)
 
     western = explained("cp1252")
     best = max(_LATIN, key=explained)
-    return best if explained(best) >= 0.95 and western < explained(best) - 0.05 else "cp1252"
+    best = best if explained(best) >= 0.95 and western < explained(best) - 0.05 else "cp1252"
+    misread = {name: len(_MISREAD.findall(sample.decode(name, "replace"))) for name in (best, *_OLD)}
+    if 5 * misread[best] <= sum(byte > 127 for byte in sample):
+        return best
+    likely = [name for name in _OLD if explained(name) >= 0.95 and 5 * misread[name] < misread[best]]
+    return min(likely, key=lambda name: misread[name], default=best)

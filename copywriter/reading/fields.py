@@ -1,12 +1,13 @@
 """A row's fields: a value under a name or a path, and whether a file has the fields that it should have."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from copywriter.errors import UserError
 
 ROWS_TO_FIND_A_FIELD = 1_000
+MAX_LISTS = 20  # in one another
 
 
 class Record(NamedTuple):
@@ -36,17 +37,33 @@ def value(row: object, path: str) -> object:
 
 
 def text_of(held: object) -> str | None:
-    """A value as text: a list of texts is joined by spaces, bytes are UTF-8; TypeError when it is no text."""
+    """A value as text: a list of texts is joined by spaces, bytes are UTF-8, NaN is a missing text.
+
+    Lists in lists are taken in their order. TypeError when the value is no text.
+    """
     if held is None or isinstance(held, str):
         return held
+    if isinstance(held, float) and held != held:
+        return None
     if isinstance(held, bytes):
         try:
             return held.decode()
         except UnicodeDecodeError:
             raise TypeError("bytes that are not UTF-8") from None
-    if isinstance(held, list | tuple) and all(item is None or isinstance(item, str) for item in held):
-        return " ".join(item.strip() for item in held if item and not item.isspace())
+    if isinstance(held, list | tuple):
+        return " ".join(item.strip() for item in items_of(held) if item and not item.isspace())
     raise TypeError(type(held).__name__)
+
+
+def items_of(held: Sequence[object], depth: int = 0) -> Iterator[str]:
+    """The texts of a list and of the lists in it, without null; TypeError when it holds something else."""
+    for item in held:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, list | tuple) and depth < MAX_LISTS:
+            yield from items_of(item, depth + 1)
+        elif item is not None:
+            raise TypeError(type(item).__name__)
 
 
 def paths(row: Mapping[str, object], prefix: str = "") -> Iterable[str]:

@@ -10,8 +10,10 @@ from copywriter.reading import column_names, json_rows
 from copywriter.reading.fields import Fields, Record, paths
 
 KEYED = "*"  # at the end of a path: the rows are the values of the object there
+EACH = "[]"  # at the start of a path: it leads on from each item of the array there
 MAX_DEPTH = 5  # of objects around the rows
 _GAP = re.compile(r"[\s,]*")
+_PHPMYADMIN = re.compile(r'\[\s*\{\s*"type"\s*:\s*"header"')  # its tables follow, their rows in `data`
 _COLON = re.compile(r"\s*:\s*")
 
 
@@ -113,6 +115,11 @@ def _rows(document: _Document, path: list[str]) -> Iterator[object]:
                 yield from _rows(document, path[1:])
             else:
                 document.value()
+    elif start == "[" and path and path[0] == EACH:
+        document.at += 1
+        while document.next() != "]":
+            yield from _rows(document, path[1:])
+        document.at += 1
     elif start == "[":
         yield from document.items()
     elif path:
@@ -132,7 +139,7 @@ def rows_in(text: str, file: str) -> str | None:
     if start.startswith("["):
         if re.match(r"\[\s*\{\s*'", start):
             raise UserError(f"{file} is a list in Python's notation; write it with json.dump, best one object a line")
-        return ""
+        return f"{EACH}.data" if _PHPMYADMIN.match(start) else ""
     if not start.startswith("{") or json_rows.PYTHON_DICT.match(start):
         return None
     try:
@@ -148,7 +155,7 @@ def rows_in(text: str, file: str) -> str | None:
     products = bool(best) and found.arrays[best][0]
     if found.is_row and not (products and alone and not found.has_description):
         return None if one_line else ""
-    if found.columns:
+    if found.columns or (alone and found.lists):
         raise UserError(f"{file} is a JSON object of columns; write it with one object for each row (orient='records')")
     if best and (products or alone or not one_line):
         return best
@@ -171,6 +178,7 @@ class _Outline:
         self.text = text
         self.arrays: dict[str, tuple[bool, int]] = {}  # the arrays of objects by their paths: do they name a product,
         self.is_row = self.has_description = self.keyed = self.columns = False  # and how many characters they take
+        self.lists = False  # the values of a column are in one array
         self._object(0, "", 0)
 
     def _object(self, at: int, prefix: str, depth: int) -> None:
@@ -195,6 +203,8 @@ class _Outline:
                 inner += [value] if isinstance(value, dict) else []
             if not depth:
                 self.is_row |= start == '"' and column_names.title_strength(key) >= 3
+                self.lists |= start == "[" and column_names.title_strength(key) >= 3 and _is_long(self.text, at)
+                self.lists |= start == "[" and key == "columns" and '"data"' in self.text
                 self.has_description |= column_names.description_strength(key) >= 2.5
             at = _GAP.match(self.text, end).end()  # type: ignore[union-attr]
         if not depth:
@@ -203,6 +213,14 @@ class _Outline:
                 value for value in inner if value and not any(isinstance(one, dict | list) for one in value.values())
             ]
             self.columns = len(inner) > 1 and len(scalars) == len(inner) and all("0" in value for value in inner)
+
+
+def _is_long(text: str, at: int) -> bool:
+    """Whether the array at a place has several items, or its end is not known."""
+    try:
+        return len(json_rows.DECODER.raw_decode(text, at)[0]) > 1
+    except (ValueError, RecursionError):
+        return True
 
 
 def _first_item(text: str, at: int) -> dict[str, object] | None:

@@ -24,12 +24,36 @@ _REFUSED = (
     (b"SQLite format 3", "an SQLite database; export its table of products as CSV"),
     (b"\x89PNG", "a PNG picture; name the file with the products"),
     (b"\xff\xd8\xff", "a JPEG picture; name the file with the products"),
+    (b"GIF8", "a GIF picture; name the file with the products"),
+    (b"RIFF", "a picture, a sound or a video; name the file with the products"),
+    (b"PK\x05\x06", "a zip archive without files; export the products again"),
     (b"Obj\x01", "an Avro file; write it as Parquet or JSON lines"),
     (b"ORC", "an ORC file; write it as Parquet or JSON lines"),
     (b"ARROW1", "an Arrow file; write it as Parquet"),
     (b"{\\rtf", "an RTF document; export the products as CSV, JSON or XML"),
 )
-_SQL = re.compile(r"\s*(?:--[^\n]*\n|/\*.*?\*/;?|\s)*(?:CREATE TABLE|INSERT INTO|DROP TABLE) ", re.DOTALL)
+# Possessive and atomic: a text of many comments is read once.
+_COMMENTS = r"(?:\s|//[^\n\r]*+|--[^\n]*+\n|(?>/\*.*?\*/;?))*+"
+_REFUSED_TEXTS = (
+    (
+        re.compile(rf"{_COMMENTS}(?:CREATE TABLE|INSERT INTO|DROP TABLE) ", re.DOTALL),
+        "a dump of an SQL database; export its table of products as CSV",
+    ),
+    (
+        re.compile(rf"\s*(?=//|/\*){_COMMENTS}[\[{{]", re.DOTALL),
+        "JSON with comments, which JSON does not have; remove them",
+    ),
+    (
+        re.compile(
+            rf"{_COMMENTS}(?:(?:var|let|const)\s|export default\b|(?:module|window|self)\.)[\w$.\s]*=?\s*[\[{{]", re.S
+        ),
+        "JavaScript; save only its array or object, with the brackets, as JSON",
+    ),
+    (
+        re.compile(r"\s*\[\s*(?:\[|\"[^\"\n]*\"\s*[,\]])"),
+        "JSON whose rows are arrays, so their values have no names; write one object for each row",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +99,7 @@ def guess(head: bytes, given: Mapping[str, Any], file: str) -> Layout:
         found = encodings.guess(head)
         encoding = found if encoding is None or found.startswith(encoding) else f"{encoding}-le"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
-    if text.count("\0") > len(text) // 1_000:
+    if text.count("\0") > max(len(text) // 1_000, 2):
         raise UserError(
             f"{file} is neither text nor Parquet nor .xlsx (read as {encoding}); save it as one of these, "
             "or give its `encoding:` in sources.yaml"
@@ -91,8 +115,10 @@ def _of_text(text: str, found: Layout, given: Mapping[str, Any], file: str) -> L
         if rows is not None or found.format == "json":
             return replace(found, format="json", rows=rows or None)
         return found
-    if not given.get("format") and _SQL.match(text[:5_000]):
-        raise UserError(f"{file} is a dump of an SQL database; export its table of products as CSV")
+    if not given.get("format"):
+        for start, what in _REFUSED_TEXTS:
+            if start.match(text[:5_000]):
+                raise UserError(f"{file} is {what}")
     dialect, header_row = dialects.guess(text, given.get("delimiter"), given.get("quoting"), given.get("header_row"))
     return replace(found, delimiter=dialect.delimiter, quoting=dialect.quoting, header_row=header_row)
 

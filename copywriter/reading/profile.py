@@ -11,7 +11,7 @@ from typing import Any
 from copywriter.cleaning import duplicates, rules
 from copywriter.reading import json_rows, tables
 from copywriter.reading.columns import Column
-from copywriter.reading.fields import paths, value
+from copywriter.reading.fields import items_of, paths, text_of, value
 from copywriter.reading.layout import Layout
 from copywriter.reading.tables import Chunk, Row
 
@@ -46,14 +46,15 @@ class Verdict:
     changed: Counter[str] = field(default_factory=Counter)
     malformed: list[Row] = field(default_factory=list)  # the first three
     examples: list[Row] = field(default_factory=list)
+    blank: int = 0  # rows without both texts, as spreadsheets write below their tables
     personal: Counter[str] = field(default_factory=Counter)  # rows to keep with e-mail addresses, phone numbers
 
     @property
     def is_little(self) -> bool:
         """Whether so few rows are kept that the columns are the wrong ones; rows without a title may be variants."""
         good = self.kept + sum(self.dropped[reason] for reason in duplicates.REASONS)
-        total = self.kept + self.dropped.total()
-        return not self.kept or good < 0.01 * total or good < 0.1 * (total - self.dropped["no title"])
+        total = self.kept + self.dropped.total() - self.blank
+        return not self.kept or good < 0.01 * total or good < 0.1 * (total + self.blank - self.dropped["no title"])
 
 
 def draw(file: Path, given: Mapping[str, Any]) -> Sample:
@@ -93,13 +94,16 @@ def columns(sample: Sample, named: Sequence[str] = ()) -> tuple[int, dict[str, C
             for name in dict.fromkeys((*paths(record.fields), *named)):
                 column = found.get(name) or found.setdefault(name, Column())
                 held = value(record.fields, name)
-                if isinstance(held, list):
-                    held = "\n".join(held) if all(isinstance(item, str) for item in held) else held
+                text: str | None = None
                 if isinstance(held, str):
-                    if held.strip():
-                        column.add(held)
-                elif held is not None and not isinstance(held, dict):
-                    column.others += 1
+                    text = held
+                elif held is not None:
+                    try:
+                        text = "\n".join(items_of(held)) if isinstance(held, list) else text_of(held)
+                    except TypeError:
+                        column.others += not isinstance(held, dict)
+                if text and not text.isspace():
+                    column.add(text)
     return rows, found
 
 
@@ -117,6 +121,7 @@ def judge(sample: Sample, title: str, description: str, examples: int = 5) -> Ve
             reason = row.malformed or clean.reason or seen.reason(duplicates.key(clean.title, clean.description))
             if reason:
                 verdict.dropped[reason] += 1
+                verdict.blank += not row.malformed and not clean.title and not clean.description
             else:
                 kept.append(row)
                 text = f"{clean.title}\n{clean.description}"

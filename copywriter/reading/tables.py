@@ -21,6 +21,7 @@ ROWS_PER_CHUNK = 1_000  # of a format that is parsed while it is read
 # Why a row is none.
 MALFORMED = ("not a JSON object", "not a text", "too long", "wrong number of fields", "broken quotes", "wrong encoding")
 _TEXT = (str, type(None))
+_DAMAGED = (EOFError, gzip.BadGzipFile, igzip_lib.IsalError)
 
 
 class Row(NamedTuple):
@@ -87,8 +88,12 @@ def file_chunks(
                 yield from record_chunks(file.name, "line", records, fields)
     except UnicodeError as error:
         raise UserError(f"{file.name} is not in its encoding ({error}); correct `encoding:` in sources.yaml") from None
-    except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]
-        raise UserError(f"{file} is damaged ({error}); get it again with 'dvc repro --force fetch'") from None
+    except _DAMAGED as error:  # type: ignore[misc]
+        raise UserError(_damaged(file, error)) from None
+
+
+def _damaged(file: Path, error: Exception) -> str:
+    return f"{file} is damaged ({error}); get it again, a file of data/raw with 'dvc repro --force fetch'"
 
 
 def record_chunks(file: str, unit: str, found: Iterator[Record], fields: Fields) -> Iterator[Chunk]:
@@ -132,7 +137,11 @@ def describe(row: Row) -> str:
 def guess(file: Path, given: Mapping[str, Any]) -> Layout:
     """The layout of a file, seen in its bytes or fixed by `given`."""
     with opened(file) as stream:
-        found = layouts.guess(stream.read(layouts.HEAD_BYTES), given, file.name)
+        try:
+            head = stream.read(layouts.HEAD_BYTES)
+        except _DAMAGED as error:  # type: ignore[misc]
+            raise UserError(_damaged(file, error)) from None
+        found = layouts.guess(head, given, file.name)
         if found.encoding is None and isinstance(stream, igzip.IGzipFile):
             raise UserError(f"{file.name} is a gzipped {found.format} file; unzip it and name that file")
     return workbooks.guess(file, found) if found.format == "xlsx" else found

@@ -36,7 +36,7 @@ def _opened(file: Path) -> Iterator["CalamineWorkbook"]:
             raise UserError(f"{file} unpacks to {unpacked:,} bytes, too many to read as a whole; save it as CSV")
         with python_calamine.CalamineWorkbook.from_path(file) as workbook:
             yield workbook
-    except (zipfile.BadZipFile, NotImplementedError, python_calamine.CalamineError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeError, python_calamine.CalamineError) as error:
         raise UserError(f"{file} is no whole .xlsx workbook ({error}); save it again, or as CSV") from None
 
 

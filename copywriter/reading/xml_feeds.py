@@ -113,7 +113,7 @@ class _Parser:
         # Without a DTD at hand unknown entities are skipped, no error; the DTD itself is never read.
         self.expat.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_ALWAYS)
         self.expat.UseForeignDTD(True)
-        self.expat.ExternalEntityRefHandler = lambda *_: 1
+        self.expat.ExternalEntityRefHandler = self._external
         self.expat.EntityDeclHandler = self._entity
         self.expat.SkippedEntityHandler = self._skipped
         self.expat.StartElementHandler = self._start
@@ -122,6 +122,11 @@ class _Parser:
 
     def _entity(self, name: str, *_: object) -> None:
         raise UserError(_declares(self.file, name))
+
+    def _external(self, context: str | None, *_: object) -> int:
+        # An empty DTD in place of any other; without one, expat takes unknown entities for errors.
+        self.expat.ExternalEntityParserCreate(context).Parse(b"", True)
+        return 1
 
     def _skipped(self, name: str, is_parameter: bool) -> None:
         if not is_parameter:
@@ -154,6 +159,8 @@ class _Parser:
             self.open[-1].add(element.name, element.value())
             self.open[-1].content += [*element.content, f"</{element.name}>"]
         elif not self.open:
+            if self.row == "offer":
+                _name_offer(element.children)
             self.rows.append((self.start, element.children if self.size <= MAX_CHARACTERS else None))
 
     def _text(self, text: str) -> None:
@@ -161,6 +168,13 @@ class _Parser:
             self.size += len(text)
             self.open[-1].text.append(text)
             self.open[-1].content.append(escape(text))
+
+
+def _name_offer(row: dict[str, object]) -> None:
+    """Adds the name to an offer of Yandex's type vendor.model, which has it in parts."""
+    if "name" not in row and "vendor" in row and "model" in row:
+        parts = (row.get(key) for key in ("typePrefix", "vendor", "model"))
+        row["name"] = " ".join(part for part in parts if isinstance(part, str) and part)
 
 
 def read_feed(stream: BinaryIO, encoding: str, row: str, fields: Fields) -> Iterator[Record]:

@@ -46,6 +46,7 @@ BY_RULE = {
     "templates": [
         ('{{widget type="Block" id="4"}}A jug, {{media url="a/b.jpg"}}red', "A jug, red"),
         ("Buy {{ product.title | upcase }} or{{ item }}this {{{raw}}} {{#if x}}now{{/if}}", "Buy  or this  now"),
+        ("Red<?php if ($a > 3) { ?> mug<?= $x ?>, <%= item.name %>clay <% of < 3 %", "Red mug, clay <% of < 3 %"),
         ("{%- if a > b -%}Red{% endif %}{% comment %}draft{% endcomment %} mug", "Red mug"),
         (
             "use {{ in prose }} {{double braces}} {{ alone, {x} {%",
@@ -53,6 +54,8 @@ BY_RULE = {
         ),
     ],
     "shortcodes": [
+        ("[list][*]Red[*]Blue[/list][img]a/b.jpg[/img]", " Red Blue"),
+        ("any size [*], a [list]", "any size [*], a [list]"),
         ("[vc_row][vc_column_text]A cup.[/vc_column_text][/vc_row]", "A cup."),
         ('[gallery ids="1,2"]Bowl[caption width="3"]Blue[/caption] [et_pb_x a="]"]', "Bowl Blue "),
         ("[b]Bold[/b] [url=http://shop.example]link[/url][gallery]", "Bold link"),
@@ -69,6 +72,7 @@ BY_RULE = {
         ("Lid <-- fits <scripts>", "Lid <-- fits <scripts>"),
     ],
     "tags": [
+        ('<?xml:namespace prefix="o" />Red <?x y?>mug, <? and <?', " Red  mug, <? and <?"),
         ("<p>A <b>b</b><br/>c</p>", " A b c "),
         ('<img alt="size > 10 cm" src="b.jpg">A mug', " A mug"),
         ('<product-card data-id="4">A bowl</product-card><o:p></o:p>', " A bowl "),
@@ -84,6 +88,9 @@ BY_RULE = {
         ),
     ],
     "markdown": [
+        ("Sizes\n| Size | Weight |\n|:--|---:|\n| S | 2 kg |\nEnd", "Sizes\n Size Weight \n  S 2 kg \nEnd"),
+        ("Size | Weight\n---|---\nS | 2 kg", "Size Weight\n S 2 kg"),
+        ("Red | Blue\nS | M", "Red | Blue\nS | M"),
         ("# Cup\n**Red** and *blue*, __Fine__ ~~old~~ `x`", "Cup\nRed and blue, Fine old x"),
         ("[shop](https://shop.example/a_(b) 'x') ![photo](a.png)cup", "shop  cup"),
         ("これは**太字**です", "これは太字です"),

@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from copywriter.errors import UserError
 from copywriter.fetching import archives
@@ -129,3 +131,25 @@ def test_archives_are_told_by_their_bytes(tmp_path: Path, content: bytes, is_one
 def test_a_workbook_is_no_archive(tmp_path: Path) -> None:
     assert archives.is_archive(make(tmp_path, "a.csv"))
     assert not archives.is_archive(make(tmp_path, "[Content_Types].xml", "xl/workbook.xml"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255), st.booleans()), min_size=1, max_size=6))
+def test_a_damaged_archive_is_unpacked_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int, bool]]
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    with zipfile.ZipFile(folder / "shop.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/shop.csv", "name,text\n" + "Mug,A mug.\n" * 9)
+    content = bytearray((folder / "shop.zip").read_bytes())
+    for place, byte, cut in damage:
+        if cut:
+            del content[place % len(content)]
+        else:
+            content[place % len(content)] = byte
+    (folder / "shop.zip").write_bytes(content)
+    archives.is_archive(folder / "shop.zip")
+    try:
+        assert archives.take_member(folder / "shop.zip", None, folder).is_file()
+    except UserError as error:
+        assert "\n" not in str(error)
