@@ -36,7 +36,8 @@ def checkout(folder: Path, changes: dict[str, Any]) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (paths.TRAIN, paths.VALIDATION):
         _take(str(errors.existing(path, "dvc repro split")), folder / path)
-    shutil.copytree(errors.existing(paths.BASE, "dvc repro fetch_model"), folder / paths.BASE, copy_function=_take)
+    for made, command in ((paths.NEIGHBOURS, "dvc repro retrieve"), (paths.BASE, "dvc repro fetch_model")):
+        shutil.copytree(errors.existing(made, command), folder / made, copy_function=_take)
     given = trial.changed(params.load(), changes)
     (folder / "params.yaml").write_text(yaml.safe_dump(given.model_dump()))
     if WITH_DVC:

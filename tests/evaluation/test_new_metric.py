@@ -47,7 +47,8 @@ METRIC = Metric(
 SCORE = """
 from copywriter import files, params, paths
 from copywriter.evaluation import measure, metric, predictions, row_statistics, scores
-from stages import baseline, compare, report
+from stages import baseline, compare, report, retrieve
+retrieve.run()
 baseline.run()
 for side in ("base", "tuned"):
     rows = predictions.read(paths.predictions(side))
@@ -81,6 +82,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reported_run.write_run(folder)
         rows = [records.Product(one.title, one.reference) for one in reported_run.predictions("base")]
         records.write_products(paths.TEST, rows)
+        records.write_products(paths.VALIDATION, rows)
         records.write_products(paths.TRAIN, [records.Product("Steel bucket", "It holds ten litres.")])
     environment = {"PYTHONPATH": str(code), "PATH": "", "HOME": str(folder)}
     done = subprocess.run([sys.executable, "-c", SCORE], cwd=folder, env=environment, capture_output=True, text=True)

@@ -62,7 +62,7 @@ def test_the_openai_client_gets_the_models_text(address: str) -> None:
     p = changed(max_length=96, max_prompt_length=64)
     question = p.prompt.questions[0]
     (ids,) = Prompter(tokenizer, p).prompts([TITLE], [question])
-    message = p.prompt.template.format(question=question, title=TITLE)
+    message = p.prompt.template.format(question=question, title=TITLE, neighbours="")
     client = OpenAI(base_url=address, api_key="none")
     answer = client.chat.completions.create(
         model="merged",

@@ -17,7 +17,7 @@ from copywriter.evaluation.scores import GRADES
 from copywriter.evaluation.significance import Difference
 from copywriter.evaluation.slices import quarters, slices
 from copywriter.evaluation.verdict import outcome, sentence, verdict
-from stages import baseline, compare
+from stages import baseline, compare, retrieve
 from tests.conftest import changed
 from tests.evaluation.test_scores import NOTHING
 
@@ -179,6 +179,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     test = [records.Product(f"{name} bucket {n}", f"The {name} bucket number {n}.") for n in range(6) for name in "ab"]
     records.write_products(paths.TRAIN, train)
     records.write_products(paths.TEST, test)
+    records.write_products(paths.VALIDATION, test)
+    retrieve.run()
     baseline.run()
     for side, text in (("base", "Title: {}"), ("tuned", "The {} holds.")):
         rows = [Prediction(one.title, "q", one.description, text.format(one.title), True, 3, 4.0, 2) for one in test]

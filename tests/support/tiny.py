@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from copywriter import files, paths, records
+from copywriter.retrieval import neighbours
+from copywriter.retrieval.neighbours import Neighbours
 from tests.support.process import ROOT as ROOT
 
 TEXTS = [
@@ -86,4 +89,7 @@ def room(folder: Path, weights: Path, changes: Mapping[str, Any], rows: int, val
     shutil.copytree(weights, folder / paths.BASE)
     records.write_products(folder / paths.TRAIN, products(rows))
     records.write_products(folder / paths.VALIDATION, products(validation, rows))
+    for split, count in ((paths.TRAIN, rows), (paths.VALIDATION, validation)):
+        none = Neighbours(np.zeros((count, 0), np.int64), np.zeros((count, 0)))
+        neighbours.write(folder / neighbours.file(split), none)
     return folder

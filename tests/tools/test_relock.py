@@ -13,7 +13,7 @@ from tests.test_pipeline import Checkout, shop_checkout
 from tools.relock import history
 from tools.relock.workplace import Runner, md5
 
-DATA = ["fetch", "clean", "sample", "split", "fetch_model"]
+DATA = ["fetch", "clean", "sample", "split", "retrieve", "fetch_model"]
 LOCKED = [*DATA, "train_qlora", "evaluate@tuned"]
 DRY = ["repro", "--allow-missing", "--dry", "--single-item", *LOCKED]
 
