@@ -43,47 +43,48 @@ class Finding:
 
 def findings(adapter: Path, steps: int) -> Iterator[Finding]:
     """The checks in their order; a replay takes at least `steps` steps, up to a line of the history."""
-    told = receipt.read(adapter)
-    changed = receipt.changed_files(adapter, told)
+    recorded = receipt.read(adapter)
+    changed = receipt.changed_files(adapter, recorded)
     yield Finding("files", "different" if changed else "equal", "; ".join(changed))
-    yield histories(told)
-    missing = absent(told)
-    if missing or not told["steps"]:
+    yield histories(recorded)
+    missing = absent(recorded)
+    if missing or not recorded["steps"]:
         yield Finding("replay", *(missing or ("not done", "an untrained adapter has no steps")))
         return
-    of = experiment.prepare(settings(told))
+    of = experiment.prepare(settings(recorded))
     with tempfile.TemporaryDirectory(prefix="copywriter-verify-") as scratch:
-        yield code(of, told)
+        yield code(of, recorded)
         training = of.trainer(Path(scratch))
-        yield replayed(of, training, told, steps)
+        yield replayed(of, training, recorded, steps)
         set_peft_model_state_dict(training.adapter, load_file(adapter / "adapter_model.safetensors"))
-        count, expected = told["slice"]["sequences"], told["slice"]["loss"]
+        count, expected = recorded["slice"]["sequences"], recorded["slice"]["loss"]
         yield compared(f"validation loss of {count} sequences", {"": expected}, {"": training.validation_loss(count)})
 
 
-def settings(told: Mapping[str, Any]) -> params.Params:
-    """The params that the adapter was trained with; what has no effect on it as it stands in params.yaml."""
-    given = fingerprint.as_planned(told["params"], told["plan"])
+def settings(recorded: Mapping[str, Any]) -> params.Params:
+    """The params that the adapter was trained with; what has no effect on it as in params.yaml."""
+    given = fingerprint.as_planned(recorded["params"], recorded["plan"])
     here = params.load().model_dump()
-    content = {**here, **given, "advanced": {**here["advanced"], **given["advanced"]}}
+    without = {"retrieval": here["retrieval"] | {"neighbours": 0}}  # what a receipt without this section was made with
+    content = {**here, **without, **given, "advanced": {**here["advanced"], **given["advanced"]}}
     return params.check(params.Params, content, "receipt.json")
 
 
-def absent(told: Mapping[str, Any]) -> tuple[str, str] | None:
+def absent(recorded: Mapping[str, Any]) -> tuple[str, str] | None:
     """Why the training cannot be repeated here, as verdict and reason."""
-    for name, expected in told["data"].items():
+    for name, expected in recorded["data"].items():
         if not Path(name).exists():
             return "not done", f"{name} is missing; run 'dvc repro split'"
         if files.sha256(Path(name)) != expected:
             return "different", f"{name} is not the file that was trained on; run 'dvc repro split'"
     if not (paths.BASE / loading.PIN).exists():
         return "not done", f"{paths.BASE} is missing; run 'dvc repro fetch_model'"
-    if loading.base_identity(paths.BASE) != told["base"]:
+    if loading.base_identity(paths.BASE) != recorded["base"]:
         return "different", f"{paths.BASE} is not the model that was trained; run 'dvc repro fetch_model'"
     return None
 
 
-def histories(told: Mapping[str, Any]) -> Finding:
+def histories(recorded: Mapping[str, Any]) -> Finding:
     """The curves in metrics/ against the receipt's losses."""
     wrong = []
     for file, column, name in (
@@ -94,21 +95,21 @@ def histories(told: Mapping[str, Any]) -> Finding:
             return Finding("histories", "not done", f"{file} is missing")
         with file.open(newline="") as stream:
             found = {row["step"]: float(row[column]) for row in csv.DictReader(stream)}
-        if found != told[name]:
+        if found != recorded[name]:
             wrong.append(f"{file} is not the history of this adapter")
     return Finding("histories", "different" if wrong else "equal", "; ".join(wrong))
 
 
-def code(of: experiment.Experiment, told: Mapping[str, Any]) -> Finding:
+def code(of: experiment.Experiment, recorded: Mapping[str, Any]) -> Finding:
     """Whether the fingerprint is the receipt's; after `make relock` that of changed code is."""
-    if fingerprint.fingerprint(of.params, told["plan"], of.base) == told["fingerprint"]:
+    if fingerprint.fingerprint(of.params, recorded["plan"], of.base) == recorded["fingerprint"]:
         return Finding("code", "equal", "")
     return Finding("code", "not done", "it was trained by another version of the code; 'make relock' compares them")
 
 
-def replayed(of: experiment.Experiment, training: QloraTrainer, told: Mapping[str, Any], steps: int) -> Finding:
+def replayed(of: experiment.Experiment, training: QloraTrainer, recorded: Mapping[str, Any], steps: int) -> Finding:
     """Trains steps again and compares their losses, and the weights where a state was kept at the end."""
-    logged = sorted(map(int, told["losses"]))
+    logged = sorted(map(int, recorded["losses"]))
     begin = _begin(of, training, logged, steps)
     start = begin.step if begin else 0
     until = next((step for step in logged if step >= start + steps), logged[-1] if logged else 0)
@@ -119,9 +120,9 @@ def replayed(of: experiment.Experiment, training: QloraTrainer, told: Mapping[st
     found = {str(one["step"]): one["loss"] for one in training.state.log_history if "loss" in one}
     ours = {step: loss for step, loss in found.items() if int(step) > start}
     tolerance = _DROPOUT if of.params.lora.dropout else _ROUNDING
-    finding = compared(where, {step: told["losses"][step] for step in ours}, ours, tolerance)
-    here = fingerprint.fingerprint(of.params, told["plan"], of.base)
-    if finding.verdict != "equal" and here != told["fingerprint"]:
+    finding = compared(where, {step: recorded["losses"][step] for step in ours}, ours, tolerance)
+    here = fingerprint.fingerprint(of.params, recorded["plan"], of.base)
+    if finding.verdict != "equal" and here != recorded["fingerprint"]:
         return Finding(where, finding.verdict, f"{finding.why}; it was trained by another version of the code")
     if finding.verdict == "equal within rounding" and begin:
         return Finding(where, "different", f"{finding.why}, on the machine and versions that wrote the state")
