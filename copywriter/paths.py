@@ -38,10 +38,10 @@ REPORT_PAGE = Path("metrics/report.html")
 MODEL_CARD = Path("metrics/model_card.md")
 RELOCKED = Path("metrics/relocked.json")  # written by `make relock`: code that gives the results of earlier code
 
-# Scratch that outlives a run: checkpoints, TensorBoard, timings. DVC sets DVC_ROOT to the repository that the user
-# stands in, also for queued and --temp experiments, which run in a folder of their own.
+# Scratch that outlives a run: checkpoints, TensorBoard, timings. DVC sets DVC_ROOT to the user's
+# repository, also for queued and --temp experiments, which run in a folder of their own.
 RUNS = Path(os.environ.get("COPYWRITER_RUNS") or Path(os.environ.get("DVC_ROOT") or ".") / "runs")
-SPEED = RUNS / "speed.json"  # how fast the last training was: what the next one will take is told by it
+SPEED = RUNS / "speed.json"  # the last training's tokens/s, for the time estimate of the next one
 
 # Downloads, named by their SHA-256, shared by all checkouts of one user; and a folder that is looked at first.
 CACHE = Path(os.environ.get("COPYWRITER_CACHE") or Path.home() / ".cache" / "copywriter")

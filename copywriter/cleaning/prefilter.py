@@ -24,7 +24,7 @@ Prefilter = tuple[Pair, ...]  # a text passes if it has one of the pairs
 
 
 class Table:
-    """The prefilters of some rules, compiled into one look-up per pair of bytes.
+    """The prefilters of some rules, compiled into one table access per pair of bytes.
 
     `masks` has a number for each of the prefilters: a text whose flags share a bit with it passes. None is a rule
     without a prefilter, which every text passes.
