@@ -36,6 +36,7 @@ def fetch(name: str, entry: Entry, folder: Path) -> str:
             "files": {file.name: {"sha256": files.sha256(file), "bytes": size}},
             "title": entry.title,
             "description": entry.description,
+            **({"facts": entry.fact_columns} if entry.facts else {}),
             "licence": entry.licence,
             **(entry.model_dump(include=LAYOUT, exclude_none=True) if isinstance(entry, sources.File) else {}),
         }

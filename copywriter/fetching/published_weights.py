@@ -5,14 +5,14 @@ import json
 import pickle
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import torch
-from gguf import GGUFReader
 from safetensors import SafetensorError
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -27,6 +27,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging
 
 from copywriter.errors import UserError
+from copywriter.fetching.gguf_metadata import metadata
 
 _UNREADABLE = (OSError, ValueError, ImportError, SafetensorError, pickle.UnpicklingError)
 
@@ -68,7 +69,7 @@ def read_gguf(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         try:
             with nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO()):  # its bar fills logs
                 model, report = loader.from_pretrained(alone, **place, **dense, dtype=torch.bfloat16)
-            tokenizer: Any = _smollm_tokenizer(file) or AutoTokenizer.from_pretrained(alone, **place)
+            tokenizer = _gguf_tokenizer(file, lambda: AutoTokenizer.from_pretrained(alone, **place))
             _check_whole(report)
         except _UNREADABLE as error:
             raise UserError(f"{file} cannot be read as a GGUF model: {_first_sentence(error)}; name another") from None
@@ -111,32 +112,40 @@ def _read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _smollm_tokenizer(file: Path) -> PreTrainedTokenizerFast | None:
-    """The tokenizer of a GGUF file of the SmolLM family, as its authors publish it; None for other files.
+def _gguf_tokenizer(file: Path, read: Callable[[], Any]) -> PreTrainedTokenizerFast:
+    """The tokenizer of a GGUF file as its authors publish it, which for some families is not what `read` gives.
 
-    transformers 5.17 to 5.23 do not know that this family splits numbers into digits before anything else, and write
-    two different files for it: 1 text in 300 of a dirty catalogue came out otherwise (tried on 6,000).
+    - SmolLM: transformers 5.17 to 5.23 do not know that it splits numbers into digits before anything else, and write
+      two different files for it: 1 text in 300 of a dirty catalogue came out otherwise (tried on 6,000).
+    - Qwen: the file has no place for the NFC normalizer of the published tokenizer.
     """
-    fields = GGUFReader(file).fields
-    if "tokenizer.ggml.pre" not in fields or fields["tokenizer.ggml.pre"].contents() != "smollm":
-        return None
-    tokens = fields["tokenizer.ggml.tokens"].contents()
-    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"].contents()]
+    fields = metadata(file)
+    pre = fields.get("tokenizer.ggml.pre")
+    if pre == "smollm":
+        return _smollm_tokenizer(fields)
+    tokenizer: PreTrainedTokenizerFast = read()
+    if pre == "qwen2":
+        tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
+    return tokenizer
+
+
+def _smollm_tokenizer(fields: dict[str, Any]) -> PreTrainedTokenizerFast:
+    tokens = fields["tokenizer.ggml.tokens"]
+    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
     backend = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=merges))
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     backend.decoder = decoders.ByteLevel()
-    types = fields["tokenizer.ggml.token_type"].contents()
+    types = fields["tokenizer.ggml.token_type"]
     control = [token for token, kind in zip(tokens, types, strict=True) if kind == 3]
     backend.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
     named = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown"}
     ids = {name: fields.get(f"tokenizer.ggml.{key}_token_id") for name, key in named.items()}
-    template = fields.get("tokenizer.chat_template")
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
-        chat_template=template and template.contents(),
-        **{name: tokens[field.contents()] for name, field in ids.items() if field is not None},
+        chat_template=fields.get("tokenizer.chat_template"),
+        **{name: tokens[index] for name, index in ids.items() if index is not None},
     )
 
 

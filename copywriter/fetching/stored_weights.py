@@ -10,7 +10,7 @@ from copywriter import files
 from copywriter.errors import UserError
 
 _VOLATILE = ("transformers_version", "_name_or_path", "_model_name_or_path", "_from_model_config", "auto_map")
-_PROBE = "User's 3 Piece  Set, 12.5\" x 40 cm\n\n100% cotton – “best” <b>price</b>: £9.99…"
+_PROBE = "User's 3 Piece  Set, 12.5\" x 40 cm\n\n100% cotton – “best” <b>price</b>: £9.99… Cafe\u0301"
 
 
 def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> str:

