@@ -4,20 +4,21 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from copywriter import files, params, paths, sources
 from copywriter.errors import UserError
 from copywriter.fetching import archives, downloads
-from copywriter.reading import columns, csv_rows, diagnosis, layout, pins, profile, tables, workbooks
+from copywriter.reading import columns, csv_rows, diagnosis, fact_columns, layout, pins, profile, tables, workbooks
 from copywriter.reading.columns import Choice, Column
+from copywriter.reading.fact_columns import Fact
 from copywriter.reading.profile import Sample, Verdict
 
 WIDTH = 100  # characters of a line of text that is shown
 LAYOUT = ("format", "encoding", "delimiter", "quoting", "header_row", "sheet")
-OPTIONS = ("member", *LAYOUT, "title", "description")
+OPTIONS = ("member", *LAYOUT, "title", "description", "facts")
 
 
 def report(arguments: argparse.Namespace) -> Iterator[str]:
@@ -31,7 +32,8 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
     name, known = _known(place, arguments.pin)
     entry: dict[str, Any] = {"kind": "file", "url" if remote else "path": place, "sha256": files.sha256(source)}
     entry |= {key: getattr(arguments, key) or getattr(known, key, None) for key in OPTIONS}
-    params.check(sources.File, entry | dict.fromkeys(("title", "description", "licence"), ""), "the options")
+    asked = {"title": "", "description": "", "licence": "", "facts": entry["facts"] or ()}
+    named = params.check(sources.File, entry | asked, "the options").fact_columns
     with tempfile.TemporaryDirectory() as folder:
         file = source
         if entry["member"] or archives.is_archive(source):
@@ -39,13 +41,20 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
             yield f"{source.name} is a zip archive; this is its file {file.name}"
         sample = profile.draw(file, entry)
         sheets = workbooks.sheets(file) if sample.layout.format == "xlsx" else []
-    total, found = profile.columns(sample, [name for name in (entry["title"], entry["description"]) if name])
+    needed = [entry["title"], entry["description"], *(column for _, column in named)]
+    total, found = profile.columns(sample, [name for name in needed if name])
     extent = "rows, all looked at" if sample.whole else f"of about {sample.rows:,} rows looked at, drawn by chance"
     yield f"{file.name}: {sample.layout}, {source.stat().st_size:,} bytes, {total:,} {extent}"
     if len(sheets) > 1:
         yield f"its sheets are {', '.join(map(repr, sheets))}; --sheet reads another one"
     yield from column_lines(total, found)
+    for _, column in named:
+        _require(column, found, "value")
     entry |= yield from _chosen(file.name, sample, total, found, entry)
+    if arguments.facts is None and known is None:
+        chosen = fact_columns.choose(found, entry["title"], entry["description"])
+        entry["facts"] = [one.said for one in chosen]
+        yield from fact_lines(chosen)
     verdict = profile.judge(sample, entry["title"], entry["description"])
     yield from verdict_lines(verdict)
     yield from note_lines(verdict, found)
@@ -116,6 +125,14 @@ def column_lines(total: int, found: Mapping[str, Column]) -> Iterator[str]:
         yield f"empty columns: {', '.join(empty_columns)}"
 
 
+def fact_lines(chosen: Sequence[Fact]) -> Iterator[str]:
+    """The columns that are proposed as facts, each with a sample."""
+    if chosen:
+        yield "facts, which a prompt states behind the title (--facts COLUMN ... names others, --facts alone none):"
+    for one in chosen:
+        yield f"  {one.said}: {_shown(one.column.texts[0])}"
+
+
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """What clean would do, and some rows."""
     total = verdict.kept + verdict.dropped.total()
@@ -181,10 +198,11 @@ def _known(place: str, pin: str | None) -> tuple[str, sources.File | None]:
     return (pins.name_for(pin) if pin else pins.name_for_file(place)), None
 
 
-def _require(name: str, found: Mapping[str, Column]) -> None:
-    if name not in found or not found[name].lengths:
-        there = ", ".join(map(repr, list(found)[:20])) or "none"
-        raise UserError(f"no row has a text under {name!r}; the columns are {there}")
+def _require(name: str, found: Mapping[str, Column], what: str = "text") -> None:
+    if name not in found or not (found[name].lengths or (what == "value" and found[name].others)):
+        held = [one for one, column in found.items() if one != name or column.lengths or column.others]
+        there = ", ".join(map(repr, held[:20])) or "none"
+        raise UserError(f"no row has a {what} under {name!r}; the columns are {there}")
 
 
 def _say(line: str) -> None:
@@ -201,6 +219,12 @@ def main() -> None:
     parser.add_argument("file", metavar="FILE", help="a path or a URL")
     parser.add_argument("--title", metavar="COLUMN", help="which column is the title; a path such as product.name too")
     parser.add_argument("--description", metavar="COLUMN", help="which column is the description")
+    parser.add_argument(
+        "--facts",
+        metavar="COLUMN",
+        nargs="*",
+        help="which columns are facts of a product, in the order of the prompt; NAME=COLUMN gives one another name",
+    )
     parser.add_argument("--member", help="which file of a zip archive")
     parser.add_argument("--format", choices=layout.FORMATS, help="where the guess is wrong")
     parser.add_argument("--encoding", help="where the guess is wrong: cp1252, utf-16, ...")

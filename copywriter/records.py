@@ -17,10 +17,11 @@ ROWS_PER_GROUP = 16_384  # fixed: row groups decide the bytes of a Parquet file
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One row of a catalogue, cleaned: both texts are non-empty."""
+    """One row of a catalogue, cleaned: title and description are non-empty."""
 
     title: str
     description: str
+    facts: str = ""  # a line for each fact, `brand: Acme`, in the order of the catalogue's entry
 
 
 class Example(NamedTuple):
@@ -34,33 +35,47 @@ class Example(NamedTuple):
 SCHEMA = pa.schema(
     [pa.field("title", pa.string(), nullable=False), pa.field("description", pa.string(), nullable=False)]
 )
+_FACTS = b"facts"  # in the schema's metadata: the names, each on a line
 
 
-def write_products(path: Path, rows: Iterable[Product]) -> int:
-    """Streams rows to a Parquet file, whole or not at all; how many there were."""
-    return write_tables(path, map(table, _groups(rows)))
+def schema(facts: Sequence[str] = ()) -> pa.Schema:
+    """The schema of a catalogue whose entry names these facts; without any there is no column for them."""
+    if not facts:
+        return SCHEMA
+    return SCHEMA.append(pa.field("facts", pa.string(), nullable=False)).with_metadata({_FACTS: "\n".join(facts)})
 
 
-def _groups(rows: Iterable[Product]) -> Iterator[list[tuple[str, str]]]:
+def write_products(path: Path, rows: Iterable[Product], facts: Sequence[str] = ()) -> int:
+    """Streams rows to a Parquet file, whole or not at all; how many there were. `facts`: the names of their facts."""
+    return write_tables(path, (table(group, facts) for group in _groups(rows)))
+
+
+def _groups(rows: Iterable[Product]) -> Iterator[list[tuple[str, str, str]]]:
     rows = iter(rows)
-    while group := [(row.title, row.description) for row in islice(rows, ROWS_PER_GROUP)]:
+    while group := [(row.title, row.description, row.facts) for row in islice(rows, ROWS_PER_GROUP)]:
         yield group
 
 
-def table(rows: Sequence[tuple[str, str]]) -> pa.Table:
-    """Titles with their descriptions as an Arrow table, which travels between processes at no cost to speak of."""
-    return pa.table([[title for title, _ in rows], [description for _, description in rows]], schema=SCHEMA)
+def table(rows: Sequence[tuple[str, ...]], facts: Sequence[str] = ()) -> pa.Table:
+    """Titles, descriptions and, where `facts` names any, facts as an Arrow table.
+
+    It travels between processes at no cost to speak of.
+    """
+    of = schema(facts)
+    return pa.table([[row[place] for row in rows] for place in range(len(of))], schema=of)
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
-    """Streams the rows of tables as write_products does, with the same bytes however they are parted."""
+    """Streams the rows of tables of one schema as write_products does, with the same bytes however they are parted."""
     count = 0
-    rest = SCHEMA.empty_table()
+    tables = iter(tables)
+    first = next(tables, SCHEMA.empty_table())
+    rest = first.schema.empty_table()
     with (
         files.new_file(path) as aside,
-        pq.ParquetWriter(aside, SCHEMA, compression="zstd", compression_level=3, use_dictionary=False) as writer,
+        pq.ParquetWriter(aside, first.schema, compression="zstd", compression_level=3, use_dictionary=False) as writer,
     ):
-        for group in chain(tables, [None]):
+        for group in chain([first], tables, [None]):
             rest = pa.concat_tables([rest, group]) if group is not None else rest
             while len(rest) >= ROWS_PER_GROUP or (group is None and len(rest)):
                 # In one piece: the edges of pieces would show in the file.
@@ -75,6 +90,12 @@ def iterate_tables(path: Path) -> Iterator[pa.Table]:
     with pq.ParquetFile(errors.existing(path, "dvc repro")) as file:
         for batch in file.iter_batches(ROWS_PER_GROUP):
             yield pa.Table.from_batches([batch])
+
+
+def fact_names(path: Path) -> list[str]:
+    """The names of the facts in a Parquet file that write_products wrote, in the order of their catalogue's entry."""
+    named = (pq.read_schema(errors.existing(path, "dvc repro")).metadata or {}).get(_FACTS)
+    return named.decode().split("\n") if named else []
 
 
 def iterate_products(path: Path) -> Iterator[Product]:

@@ -7,7 +7,9 @@ Params: clean.max_malformed, clean.without.
 
 import gc
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from copywriter import errors, files, parallel, params, paths, records, stage
-from copywriter.cleaning import duplicates, examples, rules
+from copywriter.cleaning import duplicates, examples, facts, rules
 from copywriter.cleaning.duplicates import Key
 from copywriter.cleaning.examples import Examples
 from copywriter.errors import UserError
@@ -45,6 +48,7 @@ class Counts:
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
     changed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(rules.RULES, 0))  # rows, kept or not, by rule
+    facts: dict[str, Counter[str]] = field(default_factory=dict)  # by name: kept rows with it, values not kept whole
     malformed: list[str] = field(default_factory=list)  # the first three, described
     examples: Examples = field(default_factory=dict)
 
@@ -54,6 +58,7 @@ class Counts:
         self.kept += more.kept
         self.dropped = {reason: count + more.dropped[reason] for reason, count in self.dropped.items()}
         self.changed = {rule: count + more.changed[rule] for rule, count in self.changed.items()}
+        self.facts = {name: self.facts.get(name, Counter()) + count for name, count in more.facts.items()}
         self.malformed = (self.malformed + more.malformed)[:3]
         self.examples = examples.merge(self.examples, more.examples)
 
@@ -67,9 +72,10 @@ def clean_rows(
 ) -> Iterator[pa.Table]:
     """The rows to keep, in file order; updates `counts`. UserError if the counts are those of a wrong file.
 
-    `manifest` names the fields. Of rows with equal titles, ignoring case, the first is kept.
+    `manifest` names the fields. Of rows with equal titles, ignoring case, the first is kept, whatever their facts.
     """
-    work = partial(clean_chunk, manifest["title"], manifest["description"], tuple(given.without))
+    fields = (manifest["title"], manifest["description"], manifest.get("facts", ()))
+    work = partial(clean_chunk, *fields, tuple(given.without))
     seen = duplicates.Seen()
     with tqdm(**errors.progress("rows")) as bar:
         for cleaned in parallel.in_order(work, chunks, processes):
@@ -80,7 +86,11 @@ def clean_rows(
                 counts.dropped[reason] += 1
             kept = [reason is None for reason in reasons]
             counts.kept += sum(kept)
-            yield cleaned.rows.filter(pa.array(kept, pa.bool_()))
+            rows = cleaned.rows.filter(pa.array(kept, pa.bool_()))
+            for name in counts.facts:
+                have = pc.match_substring_regex(rows["facts"], rf"(?m)^{re.escape(name)}: ")
+                counts.facts[name][facts.FILLED] += pc.sum(have).as_py() or 0
+            yield rows
     require_rows(counts, manifest, given.max_malformed)
 
 
@@ -97,10 +107,16 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 @no_garbage_collection()
-def clean_chunk(title: str, description: str, without: Collection[str], chunk: Chunk) -> Cleaned:
-    """A chunk's rows, cleaned; `title` and `description` name the fields. Duplicates are found later."""
-    found = list(tables.rows(chunk, title, description))
-    kept: list[tuple[str, str]] = []
+def clean_chunk(
+    title: str, description: str, named: Sequence[tuple[str, str]], without: Collection[str], chunk: Chunk
+) -> Cleaned:
+    """A chunk's rows, cleaned. Duplicates are found later.
+
+    `title` and `description` name the fields, `named` the facts with theirs.
+    """
+    found = list(tables.rows(chunk, title, description, [column for _, column in named]))
+    kept: list[tuple[str, ...]] = []
+    held: list[tuple[object, ...]] = []  # the facts of the rows that are kept
     keys: list[Key] = []
     counts = Counts(read=len(found))
     shown: dict[bytes, dict[str, tuple[str, str]]] = {}
@@ -119,10 +135,17 @@ def clean_chunk(title: str, description: str, without: Collection[str], chunk: C
         key = duplicates.key(cleaned_title, cleaned_description)
         keys.append(key)
         kept.append((cleaned_title, cleaned_description))
+        held.append(row.facts)
         if changed:
             shown.setdefault(key[1], {}).update(changed)
     counts.examples = examples.choose(shown)
-    return Cleaned(records.table(kept), keys, counts)
+    if not named:
+        return Cleaned(records.table(kept), keys, counts)
+    names = [name for name, _ in named]
+    cleaner = facts.Cleaner(names, rules.chosen(without))
+    kept = [(*texts, lines) for texts, lines in zip(kept, cleaner.lines(held), strict=True)]
+    counts.facts = cleaner.counts
+    return Cleaned(records.table(kept, names), keys, counts)
 
 
 def require_rows(counts: Counts, manifest: Mapping[str, Any], max_malformed: float) -> None:
@@ -159,7 +182,8 @@ def run(
     records.write_examples(shown, (pair for rule in chosen for _, pair in counts.examples.get(rule, ())))
     changed = {rule: counts.changed[rule] for rule in chosen}
     result = {"read": counts.read, "kept": counts.kept, "dropped": counts.dropped, "changed": changed}
-    files.write_json(counted, result)
+    named = {name: {kind: count[kind] for kind in facts.KINDS} for name, count in counts.facts.items()}
+    files.write_json(counted, result | ({"facts": named} if named else {}))
     return str(counts)
 
 

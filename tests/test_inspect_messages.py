@@ -149,3 +149,47 @@ def test_what_was_found_is_in_the_entry_and_fetch_takes_it() -> None:
 def test_options_go_into_the_entry(words: list[str]) -> None:
     said = Said(*words, content=table("name;text", ("name", "text"), *ROWS))
     assert {words[0][2:].replace("-", "_"), "title"} <= said.entry().model_dump(exclude_none=True).keys()
+
+
+BRANDS = ["Acme", "Bolt & Co", "off", "Cora"]
+MANY = [(f"{a} {n}", f"{b} It has number {n}.", BRANDS[n % 4], str(n), n % 3) for n in range(40) for a, b in ROWS[:1]]
+SHOP = table("name;text;Marke;SKU;colour [x]", *[(*row[:4], ("red", "dark blue", "")[row[4]]) for row in MANY])
+
+
+def test_facts_are_proposed_with_a_sample_in_an_entry_that_works() -> None:
+    said = Said(content=SHOP)
+    assert "\n  Marke: Acme\n  colour=colour [x]: red\n" in said.out
+    assert "    facts: [Marke, 'colour=colour [x]']" in said.out
+    fetch.fetch("shop", said.entry(), Path("raw"))
+    assert json.loads(Path("raw/manifest.json").read_text())["facts"] == [
+        ["Marke", "Marke"],
+        ["colour", "colour [x]"],
+    ]
+
+
+def test_facts_can_be_named_or_left_out() -> None:
+    said = Said("--facts", "SKU", "brand=Marke", content=SHOP)
+    assert said.entry().fact_columns == [("SKU", "SKU"), ("brand", "Marke")]
+    assert "facts" not in Said("--facts", content=SHOP).out
+    said = Said("--facts", "brand=marke", content=SHOP)
+    assert said.status == 1
+    assert (
+        "no row has a value under 'marke'; the columns are 'name', 'text', 'Marke', 'SKU', 'colour [x]'" in said.error
+    )
+    assert "write NAME=COLUMN to give one" in Said("--facts", "Marke", "marke=SKU", content=SHOP).error
+
+
+def test_a_file_without_facts_has_the_entry_as_before() -> None:
+    assert "facts" not in Said(content=table("name;text;SKU", *[(a, b, str(n)) for n, (a, b) in enumerate(ROWS)])).out
+
+
+def test_a_pinned_entry_keeps_its_facts_and_a_wrong_one_is_named() -> None:
+    page = Path("sources.yaml")
+    page.write_text((Path(inspect.__file__).parent.parent / "sources.yaml").read_text())
+    assert "shop: added to sources.yaml" in Said("--facts", "brand=Marke", "--pin", content=SHOP).out
+    assert "shop: renewed in sources.yaml" in Said("--pin", content=SHOP + "Mug 99;A new mug.;Acme;99;red\n").out
+    assert sources.load(page).datasets["shop"].fact_columns == [("brand", "Marke")]
+    page.write_text(page.read_text().replace("brand=Marke", "brand=Mark"))
+    assert (
+        "no row has a value under 'Mark'; the columns are 'name', 'text', 'Marke'" in Said("--pin", content=SHOP).error
+    )

@@ -108,3 +108,15 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_missing_file_is_named_with_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"rows.parquet is missing; run 'dvc repro'"):
         records.read_products(tmp_path / "rows.parquet")
+
+
+def test_facts_are_a_column_only_where_a_catalogue_names_some(tmp_path: Path) -> None:
+    rows = [Product("Bucket", "Of steel.", "brand: Acme\nsize: L"), Product("Cup", "Of clay.")]
+    records.write_products(tmp_path / "with", rows, ["brand", "size", "colour"])
+    assert records.read_products(tmp_path / "with") == rows
+    assert records.fact_names(tmp_path / "with") == ["brand", "size", "colour"]
+    records.write_tables(tmp_path / "copy", records.iterate_tables(tmp_path / "with"))
+    assert files.sha256(tmp_path / "copy") == files.sha256(tmp_path / "with")
+    records.write_products(tmp_path / "without", rows)
+    assert pq.read_schema(tmp_path / "without").names == ["title", "description"]
+    assert records.fact_names(tmp_path / "without") == []

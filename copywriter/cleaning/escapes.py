@@ -36,13 +36,13 @@ _ESCAPE = re.compile(
 _MAY_HAVE_ESCAPE = re.compile(r"\\[nrtu\"'/N]|_x00")
 
 
-def join_list(text: str) -> str:
+def join_list(text: str, between: str = " ") -> str:
     """The items of a list that a program printed into the text, `['a', 'b']`, one after the other."""
     match = _LIST.fullmatch(text)
     if not match:
         return text
     items = (_IN_LIST.sub(_unescape, item).strip() for item in _NEXT_ITEM.split(match["items"][1:-1]))
-    return " ".join(filter(None, items))
+    return between.join(filter(None, items))
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -106,11 +106,17 @@ def description_strength(name: str) -> float:
     return _strength(name, DESCRIPTIONS) - short
 
 
-def _strength(name: str, table: dict[str, float]) -> float:
+def forms(name: str) -> tuple[str, str, str, str]:
+    """The plain forms by which a name may be known: whole, the last of a path, and both without a language."""
     name = _QUALIFIERS.sub(" ", name)
     whole = plain(name)
     own = plain(re.split(r"[.:](?=.)", name)[-1])  # of a path `product.name`, of an XML name `g:title`
-    for candidate in (whole, own, _without_language(whole), _without_language(own)):
+    return whole, own, _without_language(whole), _without_language(own)
+
+
+def _strength(name: str, table: dict[str, float]) -> float:
+    whole, *others = forms(name)
+    for candidate in (whole, *others):
         if candidate in table:
             return table[candidate]
     words = [word for word in whole.split() if word not in LANGUAGES]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from copywriter.errors import UserError
 
 ROWS_TO_FIND_A_FIELD = 1_000
+ROWS_TO_FIND_A_FACT = 100_000  # a file may be sorted, and a fact of shoes begin with the shoes
 MAX_LISTS = 20  # in one another
 
 
@@ -77,19 +78,29 @@ def paths(row: Mapping[str, object], prefix: str = "") -> Iterable[str]:
 class Fields:
     """The fields of a file's first rows; UserError as soon as it is known that a needed one is in none of them."""
 
-    def __init__(self, file: str, needed: Iterable[str]) -> None:
-        self.file, self.needed, self.found, self.rows = file, tuple(needed), dict[str, None](), 0
+    def __init__(self, file: str, needed: Iterable[str], facts: Iterable[str] = ()) -> None:
+        self.file, self.found, self.rows = file, dict[str, None](), 0
+        self.texts, self.facts = tuple(needed), tuple(facts)
+        self.needed = tuple(dict.fromkeys((*self.texts, *self.facts)))
+        self.all_found = False
 
     def look(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """Looks at rows until ROWS_TO_FIND_A_FIELD were seen."""
-        if self.rows == ROWS_TO_FIND_A_FIELD:
+        """Looks at rows until ROWS_TO_FIND_A_FIELD were seen, and on while a fact is in none of them."""
+        if self.all_found:
             return
-        for row in islice(rows, ROWS_TO_FIND_A_FIELD - self.rows):
+        rows = iter(rows)
+        self._look(rows, ROWS_TO_FIND_A_FIELD, self.texts)
+        self.all_found = self.rows >= ROWS_TO_FIND_A_FIELD and self.found.keys() >= set(self.facts)
+        if self.rows >= ROWS_TO_FIND_A_FIELD and not self.all_found:
+            self._look(rows, ROWS_TO_FIND_A_FACT, self.facts)
+
+    def _look(self, rows: Iterator[Mapping[str, object]], until: int, needed: Iterable[str]) -> None:
+        for row in islice(rows, max(0, until - self.rows)):
             self.rows += 1
             self.found |= dict.fromkeys(paths(row))
             self.found |= dict.fromkeys(name for name in self.needed if value(row, name) is not None)
-        if self.rows == ROWS_TO_FIND_A_FIELD:
-            self.require()
+        if self.rows == until:
+            self._require(needed)
 
     def needed_of(self, row: dict[str, object]) -> dict[str, object]:
         """The needed fields of a row, under the names by which they are needed; without any needed, the row."""
@@ -97,12 +108,15 @@ class Fields:
 
     def known(self, names: Iterable[str]) -> None:
         """Takes the fields from a file that names them itself."""
-        self.found, self.rows = dict.fromkeys(names), ROWS_TO_FIND_A_FIELD
+        self.found, self.rows, self.all_found = dict.fromkeys(names), ROWS_TO_FIND_A_FIELD, True
         self.require()
 
     def require(self) -> None:
         """UserError when a needed field is in none of the rows seen."""
-        missing = [name for name in self.needed if name not in self.found]
+        self._require(self.needed)
+
+    def _require(self, needed: Iterable[str]) -> None:
+        missing = [name for name in needed if name not in self.found]
         if missing and self.rows:
             there = ", ".join(map(repr, islice(self.found, 20))) or "none"
             raise UserError(

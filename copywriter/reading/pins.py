@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -30,18 +30,24 @@ def name_for(wanted: str) -> str:
     return f"shop-{name}" if name in NOT_TEXT or name[0].isdigit() else name
 
 
-def entry_lines(name: str, entry: Mapping[str, str | int]) -> list[str]:
+Value = str | int | Sequence[str]
+
+
+def entry_lines(name: str, entry: Mapping[str, Value]) -> list[str]:
     """An entry as the lines to paste into sources.yaml."""
     return [f"  {name}:", *(f"    {key}: {_scalar(key, value)}" for key, value in entry.items())]
 
 
-def _scalar(key: str, value: str | int) -> str:
+def _scalar(key: str, value: Value) -> str:
+    if isinstance(value, list | tuple):
+        listed = yaml.safe_dump(list(value), default_flow_style=True, allow_unicode=True, width=math.inf)
+        return listed.rstrip("\n")
     if isinstance(value, str) and (key == "sha256" or not value.isprintable()):
         return yaml.safe_dump(value, default_style='"', width=math.inf).rstrip("\n")
     return yaml.safe_dump(value, allow_unicode=True, width=math.inf).split("\n")[0]
 
 
-def renew(page: Path, name: str, entry: Mapping[str, str | int]) -> str:
+def renew(page: Path, name: str, entry: Mapping[str, Value]) -> str:
     """Writes an entry into sources.yaml, or only its new SHA-256 if it is there; what was done.
 
     UserError when it is there and differs in more, or the page is laid out in another way than the project's own.
@@ -76,7 +82,7 @@ def _content(text: str) -> sources.Sources | None:
         return None
 
 
-def _added(lines: list[str], name: str, entry: Mapping[str, str | int]) -> list[str]:
+def _added(lines: list[str], name: str, entry: Mapping[str, Value]) -> list[str]:
     at = next((number for number, line in enumerate(lines) if re.match(r"datasets:\s*(#.*)?$", line)), len(lines) - 1)
     return [*lines[: at + 1], *entry_lines(name, entry), "", *lines[at + 1 :]]
 

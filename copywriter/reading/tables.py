@@ -1,7 +1,7 @@
 """A catalogue's raw files as rows: cut into chunks by one process, parsed by as many as there are."""
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -35,6 +35,7 @@ class Row(NamedTuple):
     excerpt: str = ""  # how a malformed row begins
     unit: str = "line"  # what `number` counts
     detail: str = ""  # more on why it is malformed
+    facts: tuple[object, ...] = ()  # as the file holds them
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,24 @@ def chunks(raw: Path, manifest: Mapping[str, Any]) -> Iterator[Chunk]:
     """
     for name in sorted(manifest["files"]):
         file = errors.existing(raw / name, "dvc repro --force fetch")
-        yield from file_chunks(file, manifest, (manifest["title"], manifest["description"]))
+        facts = tuple(column for _, column in manifest.get("facts", ()))
+        yield from file_chunks(file, manifest, (manifest["title"], manifest["description"]), facts)
 
 
 def file_chunks(
-    file: Path, given: Mapping[str, Any], needed: tuple[str, ...] = (), layout: Layout | None = None
+    file: Path,
+    given: Mapping[str, Any],
+    needed: tuple[str, ...] = (),
+    facts: tuple[str, ...] = (),
+    layout: Layout | None = None,
 ) -> Iterator[Chunk]:
-    """The chunks of one file, with the needed fields or, without any, with all; `given` may fix its layout."""
+    """The chunks of one file, with the needed fields and facts or, without any, with all; `given` may fix its layout.
+
+    `needed` are in every row, `facts` perhaps in few.
+    """
     try:
         found = layout or guess(file, given)
-        fields = Fields(f"{file.name} ({found})", needed)
+        fields = Fields(f"{file.name} ({found})", needed, facts)
         if found.format == "parquet":
             yield from record_chunks(file.name, "row", parquet_rows.read_parquet(file, fields), fields)
             return
@@ -103,8 +112,8 @@ def record_chunks(file: str, unit: str, found: Iterator[Record], fields: Fields)
     fields.require()
 
 
-def rows(chunk: Chunk, title: str, description: str) -> Iterator[Row]:
-    """The rows of a chunk; `title` and `description` name the fields, also by a path such as `product.name`."""
+def rows(chunk: Chunk, title: str, description: str, facts: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of a chunk; the arguments name the fields, also by a path such as `product.name`."""
     nested = "." in title + description
     for number, row, malformed, excerpt, detail in records(chunk):
         if row is None:
@@ -112,13 +121,19 @@ def rows(chunk: Chunk, title: str, description: str) -> Iterator[Row]:
             continue
         texts = (value(row, title), value(row, description)) if nested else (row.get(title), row.get(description))
         if isinstance(texts[0], _TEXT) and isinstance(texts[1], _TEXT):
-            yield Row(chunk.file, number, texts[0], texts[1])
+            found = Row(chunk.file, number, texts[0], texts[1])
+            yield _with_facts(found, row, facts) if facts else found
             continue
         try:
-            yield Row(chunk.file, number, text_of(texts[0]), text_of(texts[1]))
+            found = Row(chunk.file, number, text_of(texts[0]), text_of(texts[1]))
+            yield _with_facts(found, row, facts) if facts else found
         except TypeError:
             odd = next(text for text in texts if not isinstance(text, _TEXT))
             yield Row(chunk.file, number, None, None, "not a text", str(odd)[:80], chunk.unit)
+
+
+def _with_facts(found: Row, row: Mapping[str, object], names: Sequence[str]) -> Row:
+    return found._replace(facts=tuple([value(row, name) for name in names]))
 
 
 def records(chunk: Chunk) -> Iterator[Record]:
