@@ -94,7 +94,8 @@ def tokens(prompter: Prompter, rows: list[records.Product]) -> tuple[Lengths, Le
     with tqdm(**errors.progress("rows", len(rows))) as bar:
         for at in range(0, len(rows), ROWS_AT_ONCE):
             some = rows[at : at + ROWS_AT_ONCE]
-            pairs += prompter.lengths([row.title for row in some], [row.description for row in some])
+            texts = [row.title for row in some], [row.description for row in some], [row.facts for row in some]
+            pairs += prompter.lengths(*texts)
             bar.update(len(some))
     prompt, response = np.array(pairs, dtype=np.int64).T
     return prompt, response
@@ -107,13 +108,30 @@ def retrieved(prompter: Prompter, rows: list[records.Product], p: params.Params)
     return None if shown is None else np.array(prompter.retrieved_lengths(titles, shown), dtype=np.int64)
 
 
-def describe(parts: Mapping[str, Any], work: Mapping[str, Any], p: params.Params) -> str:
+def facts(prompter: Prompter, rows: list[records.Product], prompt: Lengths, p: params.Params) -> dict[str, Any]:
+    """Tokens of the rows' facts before truncation, how many rows have some, and whose facts or titles are truncated.
+
+    `prompt`: the lengths of the prompts with them. Empty where no row has any.
+    """
+    some = [(row, int(length)) for row, length in zip(rows, prompt, strict=True) if row.facts]
+    if not some:
+        return {}
+    lengths = prompter.facts_lengths([row.title for row, _ in some], [row.facts for row, _ in some])
+    mean, longest = round(sum(lengths) / len(some), 2), max(lengths)
+    truncated = sum(length > p.max_prompt_length for _, length in some)
+    return {"facts": {"rows": len(some), "mean": mean, "max": longest, "rows_truncated": truncated}}
+
+
+def describe(parts: Mapping[str, Any], known: Mapping[str, Any], work: Mapping[str, Any], p: params.Params) -> str:
     """The figures to choose the limits by, a line each."""
     lines = []
     for part, one in parts.items():
         cut = f"truncates {one['over_limit']:.1%} of the rows and {one['tokens_over_limit_share']:.1%} of the tokens"
         whole = " and ".join(f"{limit:,} would leave {share}" for share, limit in one["smallest_limit"].items())
         lines.append(f"{part} limit {one['limit']:,}: {cut}; {whole} of the rows whole")
+    if one := known.get("facts"):
+        have = f"{one['rows']:,} rows have some, of {one['mean']} tokens on average"
+        lines.append(f"facts, within the prompt limit: {have}; of {one['rows_truncated']:,} rows they are truncated")
     padding, gain = work["padding"], work["packing_gain"]
     shares = (
         f"{padding['max_length']:.1%} of rows padded to {p.sequence_length}",
@@ -152,8 +170,9 @@ def run(p: params.Params, tokens_per_second: float | None = None) -> str:
         whole = whole + np.minimum(shown, limits["retrieved"])
     work = epoch(whole, np.minimum(response, limits["response"]), p)
     bins = [line for part, values in lengths.items() for line in histogram(part, values, limits[part])]
-    write(bins, {"rows": len(rows), **parts, "epoch": work})
-    print(describe(parts, work, p), file=sys.stderr)
+    known = facts(prompter, rows, prompt, p)
+    write(bins, {"rows": len(rows), **parts, **known, "epoch": work})
+    print(describe(parts, known, work, p), file=sys.stderr)
     model = json.loads(errors.existing(paths.BASE / "pin.json", "dvc repro fetch_model").read_text())["model"]
     time = throughput.expected(work["tokens"], tokens_per_second or throughput.measured(model))
     return f"{len(rows):,} rows; an epoch's {time}"

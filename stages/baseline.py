@@ -31,7 +31,7 @@ def predict(
     rows, similarities = [], []
     for row, nearest in zip(test, found, strict=True):
         at, similarity = nearest[0] if nearest else (0, 0.0)
-        rows.append(Prediction(row.title, train[at].title, row.description, train[at].description))
+        rows.append(Prediction(row.title, train[at].title, row.description, train[at].description, facts=row.facts))
         similarities.append(similarity)
     return rows, similarities
 
@@ -40,12 +40,13 @@ def run() -> str:
     """Reads, searches, scores and writes; returns the log's summary."""
     train, test = records.read_products(paths.TRAIN), records.read_products(paths.TEST)
     measure.preload(len(test))
-    found = neighbours.read(neighbours.file(paths.TEST))
+    found = neighbours.read(paths.TEST, len(test))
     rows, similarities = predict(test, train, found)
     training_ngrams = ngrams.index([row.description for row in train], memorisation.WORDS)
-    statistics, signatures = measure.measure(rows, training_ngrams)
+    # No model saw a source: the text is itself the source, so none of its numbers are made up, and all is copied.
+    statistics, signatures = measure.measure(rows, training_ngrams, [f"{row.question}\n{row.written}" for row in rows])
     result = scores.rounded(statistics.sum(0))
-    catalogue = [Prediction(row.title, "", row.reference, row.reference) for row in rows]
+    catalogue = [Prediction(row.title, "", row.reference, row.reference, facts=row.facts) for row in rows]
     own = scores.rounded(measure.without_reference(catalogue, training_ngrams).sum(0))
     predictions.write(paths.predictions("nearest"), rows)
     row_statistics.write(paths.statistics("nearest"), statistics)

@@ -10,16 +10,20 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from copywriter import errors, files, params, paths, stage
 from copywriter.errors import UserError
 from copywriter.evaluation import predictions, row_statistics, scores, significance
 from copywriter.evaluation.predictions import Prediction
-from copywriter.evaluation.row_statistics import Statistics
+from copywriter.evaluation.row_statistics import COLUMNS, Statistics
 from copywriter.evaluation.scores import GRADES
 from copywriter.evaluation.slices import BY, slices
 from copywriter.evaluation.verdict import outcome, sentence, verdict
 
 SIDES = ("base", "tuned", "nearest")
+BEFORE = ("base", "nearest")  # what tuned is compared with
 SLICE_RESAMPLES = 2_000
 
 Sides = Mapping[str, Statistics]
@@ -39,19 +43,30 @@ def compare(sides: Sides, before: str, seed: int) -> dict[str, Any]:
 
 
 def sliced(sides: Sides, rows: Sequence[Prediction], similarity: Sequence[float], seed: int) -> list[dict[str, Any]]:
-    """Each slice's scores of all sides, and the differences of tuned and base in GRADES with their intervals."""
+    """Each slice's scores of all sides, and tuned's differences from base and nearest in GRADES with intervals."""
     found = []
-    for by, shown, inside in slices(rows, similarity):
+    for by, shown, inside in slices(rows, similarity, copied_share(sides["tuned"])):
         parts = {side: values[inside] for side, values in sides.items()}
-        differences = significance.compare(parts["base"], parts["tuned"], seed, SLICE_RESAMPLES)
-        graded = {
-            name: {"difference": one.difference, "low": one.low, "high": one.high, "outcome": outcome(name, one)}
-            for name, one in differences.items()
-            if name in GRADES
-        }
         values = {side: scores.rounded(part.sum(0)) for side, part in parts.items()}
-        found.append({"by": by, "range": shown, "rows": int(inside.sum()), **values, "base to tuned": graded})
+        differences = {f"{before} to tuned": graded(parts, before, seed) for before in BEFORE}
+        found.append({"by": by, "range": shown, "rows": int(inside.sum()), **values, **differences})
     return found
+
+
+def graded(sides: Sides, before: str, seed: int) -> dict[str, Any]:
+    """The differences of tuned from `before` in those GRADES that both have."""
+    differences = significance.compare(sides[before], sides["tuned"], seed, SLICE_RESAMPLES)
+    return {
+        name: {"difference": one.difference, "low": one.low, "high": one.high, "outcome": outcome(name, one)}
+        for name, one in differences.items()
+        if name in GRADES
+    }
+
+
+def copied_share(tuned: Statistics) -> NDArray[np.float64]:
+    """The share of each text's words that are copied from its sources."""
+    words, copied = (tuned[:, COLUMNS.index(name)] for name in ("words", "copied_words"))
+    return copied / np.maximum(words, 1)
 
 
 def read_similarity(count: int) -> list[float]:
@@ -64,7 +79,7 @@ def read_similarity(count: int) -> list[float]:
 
 
 def run(p: params.Params) -> str:
-    """Reads, compares and writes; returns the verdict for the log."""
+    """Reads, compares and writes; returns both verdicts for the log."""
     rows = predictions.read_sides(SIDES)["tuned"]
     sides = {side: row_statistics.read(paths.statistics(side)) for side in SIDES}
     for side, values in sides.items():
@@ -72,7 +87,7 @@ def run(p: params.Params) -> str:
             found = f"{paths.statistics(side)} has {len(values):,} rows, but there are {len(rows):,} texts"
             raise UserError(f"{found}; run 'dvc repro evaluate baseline'")
     intervals = {side: significance.intervals(values, p.seed) for side, values in sides.items()}
-    against = {f"tuned_against_{before}": compare(sides, before, p.seed) for before in ("base", "nearest")}
+    against = {f"tuned_against_{before}": compare(sides, before, p.seed) for before in BEFORE}
     method = {"rows": len(rows), "resamples": significance.RESAMPLES, "seed": p.seed, "verdict_by": list(GRADES)}
     files.write_json(paths.COMPARISON, {**against, "intervals": intervals, "method": method})
     similarity = read_similarity(len(rows))
@@ -88,7 +103,7 @@ def run(p: params.Params) -> str:
             result = scores.rounded(values.sum(0))
             for name in scores.OVERLAP:
                 writer.writerow([scores.NAMES[name], side, result[name], *intervals[side][name]])
-    return str(against["tuned_against_base"]["verdict"])
+    return " ".join(str(one["verdict"]) for one in against.values())
 
 
 def main() -> None:

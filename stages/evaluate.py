@@ -1,6 +1,7 @@
 """Generates descriptions for the test titles and scores them against the catalogue's.
 
-Reads  data/test.parquet, data/train.parquet (for the memorisation score), models/base, and for `tuned` models/adapter
+Reads  data/test.parquet, data/train.parquet (for the scores of copying and grounding), models/base, and for `tuned`
+       models/adapter
 Writes data/predictions_VARIANT.jsonl, data/statistics_VARIANT.parquet, metrics/VARIANT.json
 Params max_length, max_prompt_length, quantization, precision, compile, prompt, decoding
 
@@ -14,7 +15,7 @@ from copywriter import files, params, paths, records, stage
 from copywriter.evaluation import measure, ngrams, predictions, row_statistics, scores
 from copywriter.evaluation.metrics import memorisation
 
-VARIANTS = ("base", "tuned")
+WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
 
 
 def run(variant: str, p: params.Params) -> str:
@@ -23,13 +24,16 @@ def run(variant: str, p: params.Params) -> str:
     measure.preload(len(test))
     from copywriter.evaluation import predict  # imports torch, which the scoring processes do not need
 
-    return score(variant, predict.predict(variant, test, p), predict.precision(p), p)
+    return score(variant, predict.predict(WEIGHTS[variant], test, p), predict.precision(p), p)
 
 
 def score(variant: str, rows: Sequence[predictions.Prediction], precision: str, p: params.Params) -> str:
     """Scores what was predicted and writes all outputs; `precision` says how the likelihoods were computed."""
-    train = (row.description for row in records.iterate_products(paths.TRAIN))
-    statistics, signatures = measure.measure(rows, ngrams.index(list(train), memorisation.WORDS))
+    train = records.read_products(paths.TRAIN)
+    training_ngrams = ngrams.index([row.description for row in train], memorisation.WORDS)
+    statistics, signatures = measure.measure(
+        rows, training_ngrams, predictions.shown(rows, train), longest_response=p.max_response_length
+    )
     result = scores.rounded(statistics.sum(0))
     decoding = [f"{key}:{value}" for key, value in p.decoding.model_dump().items()]
     predictions.write(paths.predictions(variant), rows)
@@ -45,7 +49,7 @@ def score(variant: str, rows: Sequence[predictions.Prediction], precision: str, 
 def main() -> None:
     """Runs the stage."""
     variant = sys.argv[1] if len(sys.argv) == 2 else ""
-    if variant not in VARIANTS:
+    if variant not in WEIGHTS:
         raise SystemExit("evaluate: name the variant: python -m stages.evaluate base|tuned")
     stage.run(f"evaluate@{variant}", lambda: run(variant, params.load()))
 

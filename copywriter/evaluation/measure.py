@@ -1,5 +1,6 @@
 """Predictions -> row statistics of every metric in the registry, in several processes."""
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -29,18 +30,24 @@ def preload(rows: int) -> None:
 
 
 def measure(
-    rows: Sequence[Prediction], training_ngrams: Hashes, processes: int | None = None
+    rows: Sequence[Prediction],
+    training_ngrams: Hashes,
+    shown: Sequence[str] | None = None,
+    processes: int | None = None,
+    longest_response: int | None = None,
 ) -> tuple[Statistics, list[str]]:
     """The statistics of each prediction (rows x COLUMNS), and the signatures of the metrics that have one.
 
-    `training_ngrams`: of the training descriptions, see ngrams.index; `processes`: by default one for each processor.
-    UserError without rows.
+    `training_ngrams`: of the training descriptions, see ngrams.index; `shown`: for each row the texts of its sources,
+    by default none; `processes`: by default one for each processor; `longest_response`: see metric.Context. UserError
+    without rows.
     """
     if not rows:
         raise UserError("there is no prediction to score; the test set is empty: raise sample.size")
-    parts = [rows[at : at + ROWS] for at in range(0, len(rows), ROWS)]
+    texts = shown or [""] * len(rows)
+    parts = [(rows[at : at + ROWS], texts[at : at + ROWS]) for at in range(0, len(rows), ROWS)]
     chosen = tokenizers.choose(one.reference for one in rows)
-    context = Context(chosen)
+    context = Context(chosen, longest_response=longest_response)
     found = np.concatenate(
         list(parallel.in_order(functools.partial(_part, context=context), parts, processes or parallel.processors()))
     )
@@ -57,9 +64,11 @@ def without_reference(rows: Sequence[Prediction], training_ngrams: Hashes) -> St
     return found
 
 
-def _part(rows: Sequence[Prediction], context: Context) -> Statistics:
+def _part(part: tuple[Sequence[Prediction], Sequence[str]], context: Context) -> Statistics:
     """Without the metrics that need the training n-grams: these are too many to send to each process."""
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # it warns of tokenized texts when one merely ends in " ."
+    rows, shown = part
+    context = dataclasses.replace(context, shown=shown)
     found = row_statistics.from_columns({"rows": np.ones(len(rows), np.int64)})
     _fill(found, rows, context, lambda one: not one.training_texts)
     return found

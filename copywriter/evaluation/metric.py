@@ -40,6 +40,8 @@ class Context:
 
     tokenizers: Tokenizers = field(default_factory=Tokenizers)
     training_ngrams: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))  # see ngrams.index
+    longest_response: int | None = None  # tokens that training keeps of a reference, its end token included
+    shown: Sequence[str] | None = None  # for each row the sources' texts, see predictions.shown; None: no row has any
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,28 @@ def repeated(texts: Sequence[str], n: int) -> tuple[Counts, Counts]:
 
 def shared(texts: Sequence[str], sources: Sequence[str], n: int) -> tuple[Counts, Counts]:
     """For each text the number of n-grams that its own source contains, and of all n-grams."""
-    hashes, of = hashed(texts, n)
-    source_hashes, source_of = hashed(sources, n)
-    pairs = np.stack([hashes, of.astype(np.uint64)], axis=1)
-    known = {(int(ngram), int(row)) for ngram, row in zip(source_hashes, source_of, strict=True)}
-    hit = np.fromiter(((int(ngram), int(row)) in known for ngram, row in pairs), np.bool_, len(pairs))
+    of, hit = _found(texts, sources, n)
     return _per_text(of, len(texts), hit), _per_text(of, len(texts))
+
+
+def covered(texts: Sequence[str], sources: Sequence[str], n: int) -> tuple[Counts, Counts]:
+    """For each text the number of words in runs of at least n that its own source contains, and of all words."""
+    of, hit = _found(texts, sources, n)
+    words = shingles.word_hashes(texts)[1].astype(np.int64)
+    # The place of an n-gram's first word among all words; a text of w words has w - n + 1 of them.
+    ngrams = np.maximum(words - n + 1, 0)
+    first = np.arange(len(of)) + np.repeat(np.cumsum(words) - words - (np.cumsum(ngrams) - ngrams), ngrams)
+    change = np.bincount(first[hit], minlength=words.sum() + n) - np.bincount(first[hit] + n, minlength=words.sum() + n)
+    inside = np.cumsum(change)[: words.sum()] > 0
+    return _per_text(np.repeat(np.arange(len(texts)), words), len(texts), inside), words
+
+
+def _found(texts: Sequence[str], sources: Sequence[str], n: int) -> tuple[Counts, NDArray[np.bool_]]:
+    """The index of each n-gram's text, and whether the source of that text contains the n-gram."""
+    hashes, of = hashed(texts, n)
+    known = {(int(ngram), int(row)) for ngram, row in zip(*hashed(sources, n), strict=True)}
+    pairs = zip(hashes.tolist(), of.tolist(), strict=True)
+    return of, np.fromiter((pair in known for pair in pairs), np.bool_, len(of))
 
 
 def index(texts: Sequence[str], n: int) -> Hashes:

@@ -8,18 +8,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from copywriter import files, paths, prompt
+from copywriter import files, paths, prompt, records
 from copywriter.code_hash import code_hash
 from copywriter.evaluation import likelihood
-from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.predictions import Prediction, Source
 from copywriter.generation import decode_batch, generate, generation_cache, kv_cache, sampling
+from copywriter.generation.candidates import Candidates
 from copywriter.modeling import compilation, cuda_graph, device, loading, lora_merge, nf4_values
 from copywriter.params import Params
-from copywriter.prompt import Prompter, load_tokenizer
+from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.records import Product
 from copywriter.retrieval import neighbours
 
-WEIGHTS = {"base": paths.BASE, "tuned": paths.ADAPTER}
 WRITING = (  # the code that decides a text
     nf4_values,
     loading,
@@ -34,22 +34,30 @@ WRITING = (  # the code that decides a text
 LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "peft")
 
 
-def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction]:
-    """Texts that `variant` generates for the rows' titles, with prompts as in training, and the references' NLL."""
-    weights = WEIGHTS[variant]
+def predict(weights: Path, rows: Sequence[Product], p: Params) -> list[Prediction]:
+    """Texts that `weights` generate for the test rows' titles, prompted as in training, and the references' NLL.
+
+    `weights`: the folder of a base, an adapter or a merged model.
+    """
     processor = device.choose()
     dtype = device.dtype(p.precision, processor)
     tokenizer = load_tokenizer(weights)
     prompter = Prompter(tokenizer, p)
-    titles = [row.title for row in rows]
-    shown = neighbours.of_file(paths.TEST, titles, p)
-    prompts = prompter.prompts(titles, neighbours=shown)
-    examples = prompter.examples(titles, [row.description for row in rows], shown)
+    train = dict(enumerate(records.read_products(paths.TRAIN))) if p.retrieval.neighbours else {}
+    found = neighbours.read(paths.TEST, len(rows)) if p.retrieval.neighbours else [[] for _ in rows]
+    pool = Candidates(prompter, p, rows, found, train, None)
+    first = [pool.prompts[start] for start in pool.starts[:-1]]
+    examples = [
+        Example(prompt + completion, len(prompt), cut)
+        for prompt, (completion, cut) in zip(
+            first, prompter.completions([row.description for row in rows]), strict=True
+        )
+    ]
     compiled = p.advanced.compile is not False and compilation.obstacle(processor) is None
     dense = functools.cache(lambda: loading.load_dense(weights, p.quantization, dtype, processor))
 
     def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        some = [prompts[row] for row in missing]
+        some = [pool.prompts[at] for at in missing]
         for at, one in generate.texts(dense(), tokenizer, some, p.decoding, p.longest_prompt, compiled):
             yield missing[at], dataclasses.asdict(one)
 
@@ -60,25 +68,29 @@ def predict(variant: str, rows: Sequence[Product], p: Params) -> list[Prediction
     ran_on = [str(dtype), device.name(processor)]
     key = identity(weights) | {"quantization": p.quantization, "on": ran_on}
     writing = {"decoding": p.decoding.model_dump(), "width": p.longest_prompt, "compiled": compiled}
-    of_texts = {"prompts": prompts, "code": _code(WRITING), **writing}
+    of_texts = {"prompts": pool.prompts, "code": _code(WRITING), **writing}
     of_nll = {
         "rows": [[row.input_ids, row.prompt_length] for row in examples],
         "code": _code([likelihood, loading, lora_merge, nf4_values]),
     }
-    generated = generation_cache.cached_rows("predictions", key | of_texts, len(rows), texts)
+    generated = generation_cache.cached_rows("predictions", key | of_texts, len(pool.prompts), texts)
     likelihoods = generation_cache.cached_rows("likelihoods", key | of_nll, len(rows), nll)
+    answers = [generate.Generated(**one) for one in generated]
+    chosen = [pool.chosen(number, answers) for number in range(len(rows))]
     return [
         Prediction(
             row.title,
             prompter.question(row.title),
             row.description,
-            one["text"],
-            one["stopped"],
-            one["tokens"],
+            one.text.text,
+            one.text.stopped,
+            one.text.tokens,
             likelihood_of["nll"],
             len(example.input_ids) - example.prompt_length,
+            tuple(Source(*shown) for shown in one.shown),
+            row.facts,
         )
-        for row, example, one, likelihood_of in zip(rows, examples, generated, likelihoods, strict=True)
+        for row, example, one, likelihood_of in zip(rows, examples, chosen, likelihoods, strict=True)
     ]
 
 

@@ -101,7 +101,16 @@ def test_it_is_compared_and_part_of_the_verdict(scored: Path) -> None:
     found = json.loads((scored / paths.COMPARISON).read_text())
     assert found["tuned_against_nearest"]["scores"]["ter"]["outcome"] == "better"  # lower than the baseline's
     assert "TER" in found["tuned_against_nearest"]["verdict"]
-    assert found["method"]["verdict_by"] == ["bleu", "rougeL", "chrf", "nll", "ter"]
+    assert found["method"]["verdict_by"] == [
+        "bleu",
+        "rouge1",
+        "rouge2",
+        "rougeL",
+        "chrf",
+        "nll",
+        "unconfirmed_per_100_words",
+        "ter",
+    ]
     assert "ter" in found["intervals"]["base"]
     assert "TER" in (scored / paths.SCORE_BARS).read_text()
     slices = json.loads((scored / paths.SLICES).read_text())["slices"]

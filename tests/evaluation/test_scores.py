@@ -19,7 +19,7 @@ from sacrebleu.metrics.chrf import CHRF
 from copywriter import paths
 from copywriter.errors import UserError
 from copywriter.evaluation import measure, metric, ngrams, predictions, row_statistics, scores
-from copywriter.evaluation.metrics import chrf, memorisation, rouge, unsupported_numbers
+from copywriter.evaluation.metrics import chrf, memorisation, rouge
 from copywriter.evaluation.predictions import Prediction
 from tests.conftest import ROOT
 
@@ -131,9 +131,20 @@ def test_nll_is_a_mean_over_tokens_and_perplexity_its_exponential() -> None:
     assert found["tokens"] == 3.0
 
 
+def test_bits_per_byte_ignore_tokenizer_and_truncated_references() -> None:
+    def bits(*of: tuple[str, float, int]) -> float:
+        some = [Prediction("t", "q", reference, "w", True, 3, nats, tokens) for reference, nats, tokens in of]
+        return scores.rounded(measure.measure(some, NOTHING, longest_response=8)[0].sum(0))["bits_per_byte"]
+
+    nats = 24 * math.log(2)
+    assert bits(("näht", nats, 4)) == bits(("näht", nats, 2)) == round(24 / len("näht".encode()), 4)
+    # The second reference has as many tokens as training keeps: more of it may have been cut off.
+    assert bits(("näht", nats, 4), ("a much longer text", 99.0, 8)) == bits(("näht", nats, 4))
+
+
 def test_the_baseline_has_no_scores_of_a_model() -> None:
     found = scores.rounded(measure.measure([Prediction("t", "", "a b", "a b")], NOTHING)[0].sum(0))
-    assert not {"nll", "perplexity", "stopped", "tokens"} & set(found)
+    assert not {"nll", "perplexity", "bits_per_byte", "stopped", "tokens"} & set(found)
     assert found["rouge1"] == 100
 
 
@@ -154,7 +165,7 @@ DEFINED = {
             "chrf": 0.0,
             "length_ratio": 0.0,
             "memorised_8grams": 0.0,
-            "unsupported_numbers": 0.0,
+            "ungrounded_per_100_words": 0.0,
         },
     ),
     "only spaces in the reference": ([("a b c d", "  ")], {"bleu": 0.0, "rouge1": 0.0, "chrf": 0.0}),
@@ -194,56 +205,14 @@ def test_ngrams_do_not_span_two_texts() -> None:
     assert ngrams.verbatim(["b c d e f g h i", "c d e f g h i j"], library, 8)[0].tolist() == [0, 1]
 
 
-QUANTITIES = [
-    ("10-ohm, 10 Ohms, 10Ω", {(10.0, "ohm")}),
-    ('1,200.5 lbs; .5" by 2 ft', {(1200.5, "lb"), (0.5, "in"), (2.0, "ft")}),
-    ("2,5 kg", {(2.5, "kg")}),
-    ("NS-M300 of the 1980's", {(300.0, ""), (1980.0, "")}),
-    ("50% off 3 things", {(50.0, "%"), (3.0, "")}),
-    ("no number", set()),
-    ("Model 7 Series", {(7.0, "")}),
-]
-
-
-@pytest.mark.parametrize(("text", "expected"), QUANTITIES)
-def test_quantities_are_numbers_with_units(text: str, expected: set[unsupported_numbers.Quantity]) -> None:
-    assert unsupported_numbers.quantities(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "title", "expected"),
-    [
-        ("A 10-ohm resistor", "Resistor 10 Ohm", set()),
-        ("A 10-ohm resistor", "Resistor 100 Ohm", {(10.0, "ohm")}),
-        ("6 inches wide", "iPhone 6", {(6.0, "in")}),  # the number is there, but not with this unit
-        ("For the 6 model", "6 inch case", set()),  # a bare number claims no unit
-        ("Two 3-packs", "Lamp", {(3.0, "pack")}),
-        ("", "Lamp 3", set()),
-    ],
-)
-def test_a_quantity_missing_from_the_title_is_unsupported(
-    text: str, title: str, expected: set[unsupported_numbers.Quantity]
-) -> None:
-    assert unsupported_numbers.unsupported(text, title) == expected
-
-
-def test_a_reference_confirms_numbers() -> None:
-    found = score([("It weighs 5 kg and is 3 m long.", "Weight: 5 kg.")], "Rope")
-    assert (found["unsupported_numbers"], found["texts_with_unsupported_numbers"], found["unconfirmed_numbers"]) == (
-        2.0,
-        1.0,
-        1.0,
-    )
-
-
 @pytest.mark.parametrize("processes", [1, 2])
 def test_neither_parts_nor_processes_change_a_bit(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     some = rows(PAIRS + PAIRS[:2], "steel bucket")
     learned = [written for written, _ in PAIRS]
-    whole, signatures = measure.measure(some, ngrams.index(learned, memorisation.WORDS), 1)
+    whole, signatures = measure.measure(some, ngrams.index(learned, memorisation.WORDS), processes=1)
     monkeypatch.setattr(measure, "ROWS", 3)
     monkeypatch.setattr(ngrams, "_TEXTS_AT_ONCE", 2)
-    found, again = measure.measure(some, ngrams.index(learned, memorisation.WORDS), processes)
+    found, again = measure.measure(some, ngrams.index(learned, memorisation.WORDS), processes=processes)
     assert (found == whole).all()
     assert again == signatures
     assert whole[:, row_statistics.COLUMNS.index("verbatim_match")].any()

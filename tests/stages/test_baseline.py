@@ -36,7 +36,8 @@ def test_predictions_are_the_unchanged_training_descriptions(tmp_path: Path, mon
     nearest_scores, catalogue = (json.loads(paths.scores(name).read_text()) for name in ("nearest", "catalogue"))
     assert nearest_scores["rows"] == catalogue["rows"] == 2
     assert set(catalogue) == {*scores.WITHOUT_REFERENCE, "rows"}
-    assert catalogue["unsupported_numbers"] == 0 and nearest_scores["unsupported_numbers"] == 0.5
+    assert catalogue["ungrounded_per_100_words"] == nearest_scores["ungrounded_per_100_words"] == 0
+    assert nearest_scores["unconfirmed_per_100_words"] == 10  # "10 litres" in ten words
     first = [file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()]
     baseline.run()
     assert [file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()] == first
@@ -48,4 +49,13 @@ def test_an_empty_training_set_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     records.write_products(paths.TEST, [Product("Lamp", "A lamp.")])
     neighbours.write(neighbours.file(paths.TEST), Neighbours(np.array([[-1]]), np.array([[0.0]])))
     with pytest.raises(UserError, match="no training row"):
+        baseline.run()
+
+
+def test_neighbours_of_another_test_set_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    records.write_products(paths.TRAIN, [Product("Lamp", "A lamp.")])
+    records.write_products(paths.TEST, [Product("Lamp", "A lamp.")] * 2)
+    neighbours.write(neighbours.file(paths.TEST), Neighbours(np.array([[0]]), np.array([[1.0]])))
+    with pytest.raises(UserError, match=r"is of other rows than data/test.parquet; run 'dvc repro retrieve'"):
         baseline.run()

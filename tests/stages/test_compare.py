@@ -139,7 +139,8 @@ def test_a_difference_as_a_sentence(name: str, one: Difference, expected: str, e
     [
         (
             dict.fromkeys(GRADES, TIE),
-            "A tie: on 40 titles BLEU, ROUGE-L, chrF and NLL of the reference do not ",
+            "A tie: on 40 titles BLEU, ROUGE-1, ROUGE-2, ROUGE-L, chrF, NLL of the reference and unconfirmed "
+            "numbers per 100 words do not ",
         ),
         (
             {"bleu": UP, "rougeL": TIE, "nll": UP, "chrf": UP},
@@ -166,9 +167,22 @@ def test_quarters_hold_every_row_once_and_equal_values_together(values: list[flo
 
 def test_slices_are_of_the_titles_references_and_similarities() -> None:
     rows = [Prediction("word " * (1 + n % 5), "", "word " * n, "") for n in range(40)]
-    found = list(slices(rows, [n / 40 for n in range(40)]))
+    found = list(slices(rows, [n / 40 for n in range(40)], np.zeros(40)))
     assert {by for by, _, _ in found} == {"title words", "description words", "similarity"}
     assert next(shown for by, shown, _ in found if by == "similarity") == "0.00 to 0.23"
+
+
+def test_copied_shares_have_slices_with_fixed_ends() -> None:
+    rows = [Prediction("t", "", "r", "w")] * 6
+    copied = np.array([0, 0.1, 0.25, 0.26, 0.9, 1])
+    found = [(shown, inside.tolist()) for by, shown, inside in slices(rows, [0.0] * 6, copied) if by == "copied"]
+    assert [(shown, sum(inside)) for shown, inside in found] == [
+        ("0%", 1),
+        ("over 0% to 25%", 2),
+        ("over 25% to 50%", 1),
+        ("over 50% to 100%", 2),
+    ]
+    assert np.sum([inside for _, inside in found], axis=0).tolist() == [1] * 6
 
 
 @pytest.fixture

@@ -110,11 +110,12 @@ METRIC = Metric(
             place=20,
             better=1,
             scale="points",
+            verdict=True,
             hub="rouge",
             explanation="**ROUGE-1**, **-2** and **-L** (0 to 100): how many words, pairs of adjacent words, and words "
             "in the same order the two texts have in common.",
         ),
-        Score("rouge2", "ROUGE-2", place=21, better=1, scale="points", hub="rouge"),
+        Score("rouge2", "ROUGE-2", place=21, better=1, scale="points", verdict=True, hub="rouge"),
         Score("rougeL", "ROUGE-L", place=22, better=1, scale="points", verdict=True, hub="rouge"),
     ),
     count=count,
