@@ -56,8 +56,9 @@ def brute_force(index: Index, titles: list[str], k: int) -> Neighbours:
     """The exact neighbours of each title: its cosine with every indexed title."""
     queries, squares = index.vectors(titles)
     rows, similarities = [], []
+    indexed = index.rows.astype(np.int64)
     for at in range(len(titles)):
-        dots = np.asarray((index.rows.astype(np.int64) @ queries[at].astype(np.int64).T).todense()).ravel()
+        dots = np.asarray((indexed @ queries[at].astype(np.int64).T).todense()).ravel()
         likeness = dots.astype(np.float64) ** 2 / np.maximum(index.squares, 1)
         best = np.lexsort((np.arange(len(index)), -likeness))[:k]
         rows.append(best)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ from copywriter import errors, files, paths, records
 from copywriter.errors import UserError
 from copywriter.params import Params
 from copywriter.records import Product
+
+Item = TypeVar("Item")
 
 COUNT = 8  # neighbours of a row on disk: another `retrieval.neighbours` does not search again
 
@@ -52,9 +54,15 @@ def write(path: Path, found: Neighbours) -> None:
         )
 
 
-def read(path: Path) -> list[list[tuple[int, float]]]:
-    """For each row its neighbours: training row and similarity, the most similar first."""
+def read(rows: Path, count: int) -> list[list[tuple[int, float]]]:
+    """For each row of a split its neighbours: training row and similarity, the most similar first.
+
+    UserError unless there are `count` rows: the neighbours of another split's file.
+    """
+    path = file(rows)
     table = pq.read_table(errors.existing(path, "dvc repro retrieve")).to_pydict()
+    if len(table["rows"]) != count:
+        raise UserError(f"{path} is of other rows than {rows}; run 'dvc repro retrieve'")
     return [list(zip(*pair, strict=True)) for pair in zip(table["rows"], table["similarities"], strict=True)]
 
 
@@ -65,14 +73,22 @@ def of_file(rows: Path, titles: Sequence[str], p: Params, dropout: float = 0.0) 
     """
     if not p.retrieval.neighbours:
         return None
-    found = read(file(rows))
-    if len(found) != len(titles):
-        raise UserError(f"{file(rows)} is of other rows than {rows}; run 'dvc repro retrieve'")
+    found = read(rows, len(titles))
     among = records.read_products(paths.TRAIN)
     return [
-        [] if dropped(title, p.seed, dropout) else [among[number] for number, _ in one[: p.retrieval.neighbours]]
+        []
+        if dropped(title, p.seed, dropout)
+        else [among[number] for number, _ in led_by(0, one, p.retrieval.neighbours)]
         for title, one in zip(titles, found, strict=True)
     ]
+
+
+def led_by(first: int, found: Sequence[Item], count: int) -> list[Item]:
+    """The neighbours that a prompt shows: the one at `first`, then the most similar others, `count` together.
+
+    `found`: the most similar first, more than `first` of them unless there are none.
+    """
+    return [*found[first : first + 1], *found[:first], *found[first + 1 :]][:count]
 
 
 def dropped(title: str, seed: int, share: float) -> bool:

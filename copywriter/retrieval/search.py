@@ -1,6 +1,7 @@
 """The nearest titles of an index: candidates by a sparse matrix product, then their exact cosine similarity."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,12 +11,23 @@ from sparse_dot_topn import sp_matmul_topn
 from copywriter.retrieval.index import Index, Numbers
 from copywriter.retrieval.neighbours import Neighbours
 
-# Postings that one query may read. Features are taken from the rarest on until the next would exceed it: where all of
-# a title's features fit, the search is exact. benchmarks/retrieval.py measures what the others lose.
-POSTINGS = 150_000
-CANDIDATES = 32  # of a query, ranked again by their exact similarity
+LARGE = 100_000  # indexed titles above which a query reads fewer postings
 _QUERIES = 20_000  # in memory at once
 _PAIRS = 200_000  # of query and candidate compared at once
+
+
+class Effort(NamedTuple):
+    """What one query may cost. benchmarks/retrieval.py measures what it misses."""
+
+    # Features are taken from the rarest on until the next would exceed it: where all of a title's features fit, the
+    # search is exact.
+    postings: int
+    candidates: int  # ranked again by their exact similarity
+
+
+def effort(titles: int) -> Effort:
+    """The effort for an index of so many titles: with 1.08 million all 1.35 million rows are asked in minutes."""
+    return Effort(150_000, 32) if titles <= LARGE else Effort(30_000, 256)
 
 
 def search(
@@ -30,13 +42,14 @@ def search(
     `excluded`: the group of each query and the group of each indexed title; a title of the query's own group is not
     its neighbour.
     """
+    allowed = effort(len(index))
     found = Neighbours(np.full((len(titles), k), -1), np.zeros((len(titles), k)))
     for at in range(0, len(titles), _QUERIES):
         part = slice(at, at + _QUERIES)
         queries, squares = index.vectors(titles[part])
-        pruned = _rarest(queries, index.titles_with)
+        pruned = _rarest(queries, index.titles_with, allowed.postings)
         groups = excluded and (excluded[0][part], excluded[1])
-        waiting, width = np.arange(queries.shape[0]), CANDIDATES
+        waiting, width = np.arange(queries.shape[0]), allowed.candidates
         while len(waiting):
             rows, likeness, full = _ranked(index, queries[waiting], pruned[waiting], width, threads)
             if groups:
@@ -52,8 +65,8 @@ def search(
     return found
 
 
-def _rarest(queries: sp.csr_matrix, titles_with: Numbers) -> sp.csr_matrix:
-    """The queries with as many of their features, the rarest first, as POSTINGS allows; one of them at least."""
+def _rarest(queries: sp.csr_matrix, titles_with: Numbers, postings: int) -> sp.csr_matrix:
+    """The queries with as many of their features, the rarest first, as `postings` allows; one of them at least."""
     sizes = np.diff(queries.indptr)
     rows = np.repeat(np.arange(queries.shape[0]), sizes)
     having = titles_with[queries.indices]
@@ -63,7 +76,7 @@ def _rarest(queries: sp.csr_matrix, titles_with: Numbers) -> sp.csr_matrix:
     before = np.repeat(np.concatenate([[0], sums])[starts], sizes)
     rank = np.arange(len(order)) - np.repeat(starts, sizes)
     chosen = np.zeros(len(order), np.bool_)
-    chosen[order] = (sums - before <= POSTINGS) | (rank == 0)
+    chosen[order] = (sums - before <= postings) | (rank == 0)
     ends = np.concatenate([[0], np.cumsum(chosen)])[queries.indptr]
     return sp.csr_matrix((queries.data[chosen], queries.indices[chosen], ends), queries.shape)
 

@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_neighbours_come_back_as_they_went_in(here: Path) -> None:
-    assert neighbours.read(neighbours.file(paths.TEST)) == [[(1, 0.9), (2, 0.5124), (3, 0.1)], [(0, 0.5)], []]
+    assert neighbours.read(paths.TEST, 3) == [[(1, 0.9), (2, 0.5124), (3, 0.1)], [(0, 0.5)], []]
 
 
 def test_params_say_how_many_are_shown(here: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_group_of_its_own_is_never_a_neighbour() -> None:
 
 def test_pruned_queries_keep_their_rarest_features(monkeypatch: pytest.MonkeyPatch) -> None:
     titles = [*TITLES, "green lamp zanzibar 7", "green lamp 7"]
-    monkeypatch.setattr(search_module, "POSTINGS", 5)
+    monkeypatch.setattr(search_module, "effort", lambda titles: search_module.Effort(5, 32))
     found = search(Index(titles), ["red lamp of zanzibar"], 1)
     assert found.rows.tolist() == [[len(TITLES)]]
     exact = by_definition("red lamp of zanzibar", titles)[len(TITLES)]

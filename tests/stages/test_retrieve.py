@@ -38,7 +38,7 @@ def test_planted_families_are_never_each_others_neighbours(here: Path) -> None:
     retrieve.run()
     own = families.families(TRAIN)
     assert len(set(own.tolist())) == 3
-    found = neighbours.read(neighbours.file(paths.TRAIN))
+    found = neighbours.read(paths.TRAIN, len(TRAIN))
     for row, others in enumerate(found):
         assert others, TRAIN[row].title
         assert all(own[number] != own[row] for number, _ in others)
@@ -46,9 +46,9 @@ def test_planted_families_are_never_each_others_neighbours(here: Path) -> None:
 
 def test_validation_and_test_rows_get_training_rows(here: Path) -> None:
     retrieve.run()
-    (bucket,) = neighbours.read(neighbours.file(paths.VALIDATION))
+    (bucket,) = neighbours.read(paths.VALIDATION, 1)
     assert bucket[0][0] in range(5) and bucket[0][1] > 0.4
-    lamp, nothing = neighbours.read(neighbours.file(paths.TEST))
+    lamp, nothing = neighbours.read(paths.TEST, 2)
     assert lamp[0][0] in range(5, 11)
     assert nothing == []
     assert len(bucket) <= neighbours.COUNT
