@@ -111,7 +111,7 @@ def ours(slots: int) -> Callable[[Any, Prompts, Caps], int]:
             update={"batch_size": slots, "max_new_tokens": _NEW}
         )
         compiled = compilation.obstacle(loaded.device) is None
-        rows = generate.greedy(loaded, prompts, _NEVER, decoding, most=caps, width=75, compiled=compiled)
+        rows = generate.decode(loaded, prompts, _NEVER, decoding, most=caps, width=75, compiled=compiled)
         return sum(len(ids) for _, ids in rows)
 
     return write

@@ -1,5 +1,6 @@
 """params.yaml as checked, frozen objects. This is its only reader; the defaults are in the file, none are here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -96,10 +97,13 @@ class Prompt(Section):
         ):
             if any(text.count("{" + field + "}") != 1 for field in fields):
                 raise ValueError(f"{name} must contain {' and '.join('{' + field + '}' for field in fields)} once")
+        if self.template.count("{facts}") > 1:
+            raise ValueError("template must contain {facts} once, or not at all")
         return self
 
 
 class Decoding(Section):
+    candidates: Annotated[int, Field(ge=1, le=8)]
     max_new_tokens: Count
     batch_size: Count
     repetition_penalty: Annotated[float, Field(gt=0)]
@@ -186,6 +190,11 @@ class Params(Section):
 def load(path: Path = paths.PARAMS) -> Params:
     """The checked params; UserError names every mistake at once."""
     return read(Params, path)
+
+
+def retrieval_of(recorded: Mapping[str, Any], here: Params) -> Any:
+    """The section `retrieval` of a receipt's params; one that lacks it is of an adapter trained without neighbours."""
+    return recorded.get("retrieval", here.retrieval.model_dump() | {"neighbours": 0})
 
 
 def read(model: type[Model], path: Path) -> Model:

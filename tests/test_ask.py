@@ -81,7 +81,8 @@ def test_an_odd_title_gets_a_text(
     shop: Path, title: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = run(monkeypatch, capsys, "--weights", "models/base", title)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert not err or err.startswith("unsupported: ")  # numbers that the tiny model made up
     assert out.strip()
     assert "\x1b" not in out
 
@@ -180,14 +181,15 @@ def test_every_ask_command_of_the_docs_works(
     Path("titles.txt").write_text("Steel bucket\nPink tutu\n")
     block = (ROOT / "docs/using.md").read_text().split("```")[1]
     lines = [line.partition("#")[0].strip() for line in block.strip().splitlines()]
-    assert len(lines) == 8
+    assert len(lines) == 9
     for line in lines:
         first, _, rest = line.partition(" | ")
         words = shlex.split((rest if first.startswith("cat ") else line).partition(" > ")[0].removesuffix("| head"))
         assert words[:3] == ["python", "-m", "copywriter.ask"]
         stdin = Path(first.split()[1]).read_text() if first.startswith("cat ") else None
         code, out, err = run(monkeypatch, capsys, *words[3:], stdin=stdin)
-        assert (code, err) == (0, ""), line
+        made_up = [one for one in err.splitlines() if one.startswith("unsupported: ")]  # by the untrained adapter
+        assert (code, err.splitlines()) == (0, made_up), line
         asked = len(words) > 3 or stdin is not None  # without a title it reads an empty stdin
         assert bool(out.strip()) is asked, line
 
@@ -197,6 +199,10 @@ def test_every_ask_command_of_the_docs_works(
     [
         (["--seed", "3", "Mug"], "add --temperature"),
         (["--temperature", "-1", "Mug"], "below 0"),
+        (["--best", "--temperature", "0.7", "Mug"], "--best chooses among greedy texts"),
+        (["--words", "0", "Mug"], "--words 0 is out of range; give a number from 1 to 400"),
+        (["--words", "401", "Mug"], "--words 401 is out of range"),
+        (["--best", "--words", "30", "Mug"], "--best chooses among texts of the model's own length"),
         (["--file", "nowhere.txt"], "nowhere.txt cannot be read"),
         (["--file", "-", "Mug"], "leave TITLE"),
         (["Mug"], "models/adapter/tokenizer.json is missing; run 'dvc pull models/adapter'"),

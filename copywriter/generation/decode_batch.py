@@ -4,17 +4,21 @@ Rows are independent. On CUDA, where every step replays the same graph, a text h
 generated beside it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import PreTrainedModel
 
 from copywriter.generation import kv_cache
 from copywriter.generation.logits import require_numbers
-from copywriter.generation.sampling import GreedySampler
+from copywriter.generation.sampling import Sampler
 from copywriter.modeling.cuda_graph import Replay
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class DecodeBatch:
@@ -26,7 +30,7 @@ class DecodeBatch:
         size: int,
         prompt_length: int,
         max_new_tokens: int,
-        sampler: GreedySampler,
+        sampler: Sampler,
         compiled: bool,
         captured: bool = True,
     ) -> None:
@@ -47,12 +51,22 @@ class DecodeBatch:
         self._generated = torch.full((size, max_new_tokens), sampler.padding, **numbers)
         self._count = torch.zeros(size, **numbers)  # generated tokens
         self._limit = torch.zeros(size, **numbers)  # of generated tokens
+        self._streams = torch.zeros(size, **numbers)  # of random numbers
         self._active = torch.zeros(size, dtype=torch.bool, device=model.device)
         self._failed = torch.zeros((), dtype=torch.bool, device=model.device)  # a logit was NaN
         self._replay: Replay | None = None
 
-    def insert(self, rows: Sequence[int], prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> None:
-        """Starts a text in each of `rows`, of at most `limits` new tokens; whatever was in the row is replaced."""
+    def insert(
+        self,
+        rows: Sequence[int],
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        streams: Sequence[int] | None = None,
+    ) -> None:
+        """Starts a text in each of `rows`, of at most `limits` new tokens; whatever was in the row is replaced.
+
+        `streams`: of the random numbers of each text, see sampling.stream_of; needed where the sampler draws.
+        """
         at = torch.tensor(rows, device=self._model.device)
         last = torch.tensor([len(ids) - 1 for ids in prompts], device=self._model.device)
         padded = [[*ids, *[0] * (self._prompt_length - len(ids))] for ids in prompts]
@@ -73,6 +87,7 @@ class DecodeBatch:
         self._generated[at] = self._sampler.padding
         self._count[at] = 0
         self._limit[at] = torch.tensor(limits, device=self._model.device)
+        self._streams[at] = torch.tensor(streams or [0] * len(rows), device=self._model.device)
         self._active[at] = True
 
     def step(self) -> None:
@@ -106,7 +121,7 @@ class DecodeBatch:
     def shrink(self, rows: Sequence[int]) -> None:
         """Keeps only `rows`, in this order, for shorter steps; never on CUDA, where the graph's shapes are fixed."""
         at = torch.tensor(rows, device=self._model.device)
-        for name in ("_token", "_position", "_prompt", "_generated", "_count", "_limit", "_active"):
+        for name in ("_token", "_position", "_prompt", "_generated", "_count", "_limit", "_streams", "_active"):
             setattr(self, name, getattr(self, name)[at])
         kv_cache.select_rows(self._model, at)
 
@@ -120,7 +135,7 @@ class DecodeBatch:
             positions=self._position,
             masks=kv_cache.causal_masks(self._position, length, self._group, self._windows, self._compiled),
         ).logits[:, -1]
-        token = self._sampler(logits, self._generated, self._count, self._prompt)
+        token = self._sampler(logits, self._generated, self._count, self._prompt, self._streams)
         # argmax treats NaN as the largest value, so a NaN among the logits is always chosen.
         self._failed |= (logits.gather(1, token[:, None])[:, 0].isnan() & self._active).any()
         token = torch.where(self._active, token, self._token)

@@ -1,19 +1,24 @@
-"""Prompts -> texts, greedily and in batches: when a text is finished, the next prompt takes its row."""
+"""Prompts -> texts, greedy or sampled, in batches: when a text is finished, the next prompt takes its row."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from copywriter.errors import UserError, progress
 from copywriter.generation import kv_cache
 from copywriter.generation.decode_batch import DecodeBatch
-from copywriter.generation.sampling import GreedySampler
+from copywriter.generation.sampling import Sampler
 from copywriter.modeling import compilation
 from copywriter.params import Decoding
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _STEPS_PER_CHECK = 8  # on CUDA: asking which rows are finished waits for the GPU
 _CPU_BATCH_SIZE = 64  # larger batches take more memory on a CPU, and no less time a text
@@ -35,17 +40,21 @@ def texts(
     decoding: Decoding,
     width: int = 0,
     compiled: bool = False,
+    temperature: float = 0.0,
+    streams: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Generated]]:
-    """The index of each prompt and the text that `model` generates for it, in order of completion. See `greedy`."""
+    """The index of each prompt and the text that `model` generates for it, in order of completion. See `decode`."""
     end = int(tokenizer.eos_token_id)
     with tqdm(**progress("texts", len(prompts))) as bar:
-        for prompt, ids in greedy(model, prompts, end, decoding, width=width, compiled=compiled):
+        for prompt, ids in decode(
+            model, prompts, end, decoding, None, width, compiled, temperature=temperature, streams=streams
+        ):
             yield prompt, _decoded(tokenizer, ids, end)
             bar.update()
 
 
 @torch.inference_mode()
-def greedy(
+def decode(
     model: PreTrainedModel,
     prompts: Sequence[list[int]],
     end: int,
@@ -53,18 +62,22 @@ def greedy(
     most: Sequence[int] | None = None,
     width: int = 0,
     compiled: bool = False,
+    temperature: float = 0.0,
+    streams: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """The index of each prompt and its new token ids, up to `end` (included), in order of completion.
 
     `most`: the largest number of new tokens of each prompt, max_new_tokens where None. `width`: the length to which
     prompts are padded, that of the longest where 0; it can change a text by rounding. `compiled`: on CUDA, compile the
-    model's blocks.
+    model's blocks. `temperature`: 0 is greedy; above, each prompt has its stream of random numbers in `streams`, see
+    sampling.stream_of.
     """
     waiting = sorted(range(len(prompts)), key=lambda one: -len(prompts[one]))  # taken from the end: shortest first
     fixed = model.device.type == "cuda"
     size = decoding.batch_size if fixed else min(decoding.batch_size, len(prompts), _CPU_BATCH_SIZE)
     at_once = max(1, size // 8)
-    sampler = GreedySampler(decoding, end, model.get_output_embeddings().weight.shape[0])  # type: ignore[no-untyped-call]
+    vocabulary = model.get_output_embeddings().weight.shape[0]  # type: ignore[no-untyped-call]
+    sampler = Sampler(decoding, end, vocabulary, temperature, model.device)
     longest = max(width, max(map(len, prompts), default=0))
     with kv_cache.enabled(model), compilation.compiled(model) if compiled else nullcontext(), _memory(decoding):
         batch = DecodeBatch(model, size, longest, decoding.max_new_tokens, sampler, compiled)
@@ -78,7 +91,8 @@ def greedy(
                 if fixed:  # always one shape: the last prompt is repeated in its own row
                     new, rows = (each + each[-1:] * (at_once - len(each)) for each in (new, rows))
                 limits = [most[prompt] if most else decoding.max_new_tokens for prompt in new]
-                batch.insert(rows, [prompts[prompt] for prompt in new], limits)
+                drawn = [streams[prompt] for prompt in new] if streams else None
+                batch.insert(rows, [prompts[prompt] for prompt in new], limits, drawn)
             for _ in range(_STEPS_PER_CHECK if fixed else 1):
                 batch.step()
             for row, ids in batch.finished(list(running)).items():
@@ -95,19 +109,20 @@ def stream(
     tokenizer: PreTrainedTokenizerBase,
     prompt: list[int],
     decoding: Decoding,
-    sampler: GreedySampler,
+    sampler: Sampler,
+    random_stream: int = 0,
 ) -> Iterator[tuple[str, Generated | None]]:
     """Pieces of the text for one prompt as its tokens are generated, each with None; the last with the whole text.
 
-    Joined they are the text that `texts` gives for the prompt alone. White space is held back until a letter follows,
-    and an incomplete UTF-8 character until it is complete.
+    Joined they are the text that `texts` gives for the prompt alone, with `random_stream` as its stream. White space is
+    held back until a letter follows, and an incomplete UTF-8 character until it is complete.
     """
     ids: list[int] = []
     shown = ""
     active = True
     with kv_cache.enabled(model), _memory(decoding):
         batch = DecodeBatch(model, 1, len(prompt), decoding.max_new_tokens, sampler, compiled=False, captured=False)
-        batch.insert([0], [prompt], [decoding.max_new_tokens])
+        batch.insert([0], [prompt], [decoding.max_new_tokens], [random_stream])
         while active:
             batch.step()
             new, active = batch.generated(0, len(ids))

@@ -1,19 +1,23 @@
 """A KV cache of fixed size: each row of the decode batch has its own region, which neither moves nor grows."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.attention.flex_attention import BlockMask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, PreTrainedModel
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
+    from transformers import PreTrainedModel
+
+    Masks = Mapping[int | None, BlockMask | torch.Tensor]  # by sliding window in tokens, None for layers without one
 
 NAME = "fixed_kv_cache"
 BLOCK = 128  # tokens; FlexAttention's unit of work
-
-Masks = Mapping[int | None, BlockMask | torch.Tensor]  # by sliding window in tokens, None for layers without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,11 @@ class Prefill:
 @contextmanager
 def enabled(model: PreTrainedModel) -> Iterator[None]:
     """Makes the model's attention read and write this cache; on exit the cache is freed and the model as before."""
-    AttentionInterface.register(NAME, attention)
     configs: dict[int, Any] = {id(one.config): one.config for one in model.modules() if hasattr(one, "config")}
+    if configs:  # a model of transformers, whose import takes seconds
+        from transformers import AttentionInterface
+
+        AttentionInterface.register(NAME, attention)
     before = {number: getattr(config, "_attn_implementation", None) for number, config in configs.items()}
     try:
         for number, config in configs.items():
@@ -85,7 +92,9 @@ def attention(
     # Heads that share keys attend to the same ones: they become queries of one head, so no key is read or copied twice.
     grouped = query.reshape(len(positions), key.shape[1], -1, query.shape[-1])
     mask = masks[sliding_window]
-    if isinstance(mask, BlockMask):
+    if not isinstance(mask, torch.Tensor):
+        from torch.nn.attention.flex_attention import flex_attention  # takes a second
+
         output = flex_attention(grouped, keys, values, block_mask=mask, scale=scaling)
         assert isinstance(output, torch.Tensor)
     else:
@@ -130,6 +139,8 @@ def causal_masks(positions: torch.Tensor, length: int, group: int, windows: set[
             window: ((distance >= 0) if window is None else (distance >= 0) & (distance < window))[:, None, None]
             for window in windows
         }
+    from torch.nn.attention.flex_attention import BlockMask
+
     count = (positions // BLOCK + 1).to(torch.int32)[:, None, None]
     numbers = torch.arange(length // BLOCK, device=positions.device, dtype=torch.int32).repeat(len(positions), 1, 1, 1)
     return {

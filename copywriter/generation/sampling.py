@@ -1,33 +1,62 @@
 """Logits -> the next token, greedy or sampled, with penalties on repetition; on the model's device, at fixed shapes."""
 
+import hashlib
+
 import torch
 
 from copywriter.params import Decoding
 
+_OFFSETS = 2**20  # starts of a row's noise in the table
 
-class GreedySampler:
-    """The most likely token after the penalties of `decoding`.
+
+class Sampler:
+    """The most likely token after the penalties of `decoding`, or one drawn from the softmax at a temperature.
+
+    Drawn by the Gumbel-max trick: the largest of logit / temperature + Gumbel noise is token i with probability p_i.
+    The noise of a row's next token starts in one table at a place that its stream and the token's number decide, so
+    that a text does not depend on the texts beside it, nor on the device's random numbers.
 
     The penalties count generated tokens only. Prompt tokens are left out because a description should repeat its title,
     and because the prompt's end tokens would make the end token less likely. An n-gram of the prompt may be generated
     any number of times: otherwise a product's name could appear once only, and a second mention was misspelt.
     """
 
-    def __init__(self, decoding: Decoding, end: int, vocabulary: int) -> None:
-        """`end`: the token that ends a text; `vocabulary`: the number of logits."""
+    def __init__(
+        self,
+        decoding: Decoding,
+        end: int,
+        vocabulary: int,
+        temperature: float = 0.0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """`end`: the token that ends a text; `vocabulary`: the number of logits; `temperature`: 0 is greedy."""
         self.end = end
         self.padding = vocabulary  # no token has this id
+        self._temperature = temperature
+        if temperature:
+            random = torch.Generator().manual_seed(0)  # on the CPU: the same table on every device
+            exponential = torch.empty(_OFFSETS + vocabulary).exponential_(generator=random)
+            self._noise = -exponential.log().to(device)
         self._penalty = decoding.repetition_penalty
         self._ngram = decoding.no_repeat_ngram_size
 
     def __call__(
-        self, logits: torch.Tensor, generated: torch.Tensor, count: torch.Tensor, prompt: torch.Tensor
+        self,
+        logits: torch.Tensor,
+        generated: torch.Tensor,
+        count: torch.Tensor,
+        prompt: torch.Tensor,
+        streams: torch.Tensor,
     ) -> torch.Tensor:
         """Token ids (rows) for logits (rows, vocabulary), after the first `count` (rows) of `generated` (rows, any).
 
-        `prompt` (rows, any) and `generated` are filled up with `padding`.
+        `prompt` (rows, any) and `generated` are filled up with `padding`; `streams` (rows): see `stream_of`.
         """
-        return self._penalised(logits, generated, count, prompt).argmax(-1)
+        logits = self._penalised(logits, generated, count, prompt)
+        if self._temperature:
+            starts = _mixed(streams + count * 0x5851F42D4C957F2D) % _OFFSETS
+            logits = logits / self._temperature + self._noise.unfold(0, self.padding, 1)[starts]
+        return logits.argmax(-1)
 
     def _penalised(
         self, logits: torch.Tensor, generated: torch.Tensor, count: torch.Tensor, prompt: torch.Tensor
@@ -61,19 +90,13 @@ class GreedySampler:
         return torch.where(same, tokens[:, size:], self.padding)
 
 
-class TemperatureSampler(GreedySampler):
-    """A token drawn from the softmax at a temperature; the same seed draws the same tokens."""
+def stream_of(*key: object) -> int:
+    """The stream of random numbers, below 2**63, that belongs to a key such as (seed, title, number of the sample)."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") >> 1
 
-    def __init__(self, decoding: Decoding, end: int, vocabulary: int, temperature: float, seed: int) -> None:
-        super().__init__(decoding, end, vocabulary)
-        self._temperature = temperature
-        self._generator = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
 
-    def __call__(
-        self, logits: torch.Tensor, generated: torch.Tensor, count: torch.Tensor, prompt: torch.Tensor
-    ) -> torch.Tensor:
-        """Token ids (rows), as GreedySampler's; not within a captured CUDA graph."""
-        probabilities = (self._penalised(logits, generated, count, prompt) / self._temperature).softmax(-1)
-        exponential = torch.empty(probabilities.shape).exponential_(generator=self._generator)
-        # The largest of p / Exp(1) is index i with probability p_i (the exponential race).
-        return (probabilities / exponential.to(probabilities.device)).argmax(-1)
+def _mixed(values: torch.Tensor) -> torch.Tensor:
+    """int64 values with every bit of each spread over its upper bits (the finalizer of SplitMix64), shifted down."""
+    values = (values ^ ((values >> 30) & 0x3FFFFFFFF)) * -0x40A7B892E31B1A47
+    values = (values ^ ((values >> 27) & 0x1FFFFFFFFF)) * -0x6B2FB644ECCEEE15
+    return (values >> 31) & 0x1FFFFFFFF

@@ -1,15 +1,19 @@
 """Compiles transformer blocks, says why a machine cannot, and sets the cache folder for compiled code."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from transformers import PreTrainedModel
 
 from copywriter import paths
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def obstacle(device: torch.device) -> str | None:

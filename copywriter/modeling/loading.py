@@ -1,19 +1,22 @@
 """Loads a model from a folder: models/base, or an adapter whose receipt names its base."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
 from copywriter import errors, files, paths
 from copywriter.errors import UserError
 from copywriter.modeling import lora_merge, nf4_values
 from copywriter.modeling.device import check_format
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 RECEIPT = "receipt.json"
 PIN = "pin.json"
@@ -23,6 +26,9 @@ MERGED = "copywriter.json"  # in a folder of merged weights: the base and the ad
 
 def load_base(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """The base model for training: its linear layers at `quantization`, the rest in `dtype`."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig  # takes seconds; `ask` may not need it
+    from transformers.utils import logging as transformers_logging
+
     config_file = errors.existing(weights / "config.json", "dvc repro fetch_model")
     check_format(json.loads(config_file.read_text())["model_type"], dtype)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -65,6 +71,8 @@ def dequantized(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its quantized layers replaced by linear layers of the dequantized values."""
     if getattr(model, "quantization_method", None) is None:
         return model
+    from transformers import PreTrainedModel
+
     return cast(PreTrainedModel, model.dequantize())  # type: ignore[no-untyped-call]
 
 
@@ -86,7 +94,7 @@ def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: tor
     else:
         model = dequantized(load_base(base, quantization, dtype, device))
     if adapted:
-        _merge(model, weights)
+        merge(model, weights)
     return model.to(dtype).eval()  # type: ignore[no-any-return,arg-type]
 
 
@@ -114,7 +122,7 @@ def base_identity(base: Path) -> dict[str, str]:
     return {"model": pin["model"], "sha256": files.digest(pin["files"])}
 
 
-def _merge(model: PreTrainedModel, adapter: Path) -> None:
+def merge(model: PreTrainedModel, adapter: Path) -> None:
     """Adds the adapter of a folder to the model's weights."""
     config = json.loads((adapter / "adapter_config.json").read_text())
     try:

@@ -1,14 +1,18 @@
 """An adapter added to the weights of a model without quantized layers, in float32 and without PEFT."""
 
+from __future__ import annotations
+
 import math
 import re
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from transformers import PreTrainedModel
 
 from copywriter import lora_options
 from copywriter.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # Options of PEFT's LoraConfig that add something else than A, B and DoRA's magnitudes.
 _NOT_MERGED = (

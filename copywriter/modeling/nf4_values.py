@@ -4,11 +4,16 @@ NF4 with double quantization (QLoRA, Dettmers et al. 2023, section 3): blocks of
 scales are rounded to 8 bits in blocks of 256. `ask` does not import bitsandbytes, because the import takes seconds.
 """
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _BLOCK = 64
 _OUTER_BLOCK = 256

@@ -15,7 +15,7 @@ from copywriter import ask, files, paths, records
 from copywriter.errors import UserError
 from copywriter.evaluation import predictions
 from copywriter.generation import generate
-from copywriter.generation.sampling import GreedySampler
+from copywriter.generation.sampling import Sampler
 from copywriter.modeling import loading
 from copywriter.prompt import load_tokenizer
 from stages import evaluate, train_qlora
@@ -45,7 +45,7 @@ def plain(dense: Any, prompt: list[int], end: int, **settings: Any) -> list[int]
 
 def greedy(dense: Any, prompts: list[list[int]], end: int, decoding: Any, **settings: Any) -> list[list[int]]:
     """The token ids of our generate, in prompt order."""
-    written = dict(generate.greedy(dense, prompts, end, decoding, **settings))
+    written = dict(generate.decode(dense, prompts, end, decoding, **settings))
     return [written[row] for row in range(len(prompts))]
 
 
@@ -97,7 +97,7 @@ def test_reused_rows_of_a_batch_equal_each_prompt_alone(dense: Any, batch_size: 
 
 def test_afterwards_the_model_is_as_it_was(dense: Any) -> None:
     before = (dense.config._attn_implementation, set(dense.state_dict()))
-    next(generate.greedy(dense, PROMPTS, 0, changed().decoding))
+    next(generate.decode(dense, PROMPTS, 0, changed().decoding))
     assert (dense.config._attn_implementation, set(dense.state_dict())) == before
     assert not any(hasattr(module, "cached_keys") for module in dense.modules())
 
@@ -201,7 +201,7 @@ def test_a_stream_joins_to_what_texts_writes(tiny_base: Path) -> None:
     dense = loading.load_dense(tiny_base, "none", torch.float32, CPU)
     tokenizer = load_tokenizer(tiny_base)
     decoding = changed(decoding__max_new_tokens=40, decoding__repetition_penalty=1.5).decoding
-    sampler = GreedySampler(decoding, int(tokenizer.eos_token_id), len(tokenizer))
+    sampler = Sampler(decoding, int(tokenizer.eos_token_id), len(tokenizer))
     for prompt in ([1, 50, 60, 70], [1, 90], list(range(2, 60))):
         pieces = list(generate.stream(dense, tokenizer, prompt, decoding, sampler))
         alone = dict(generate.texts(dense, tokenizer, [prompt], decoding))[0]

@@ -16,7 +16,7 @@ from copywriter import paths
 from copywriter.errors import UserError
 from copywriter.evaluation import likelihood
 from copywriter.generation import generate
-from copywriter.generation.sampling import GreedySampler
+from copywriter.generation.sampling import Sampler
 from copywriter.modeling import loading
 from copywriter.prompt import Example, load_tokenizer
 from tests.conftest import ROOT, changed
@@ -30,7 +30,7 @@ CURES = {
 
 
 def stream(dense: Any, tokenizer: Any) -> None:
-    sampler = GreedySampler(DECODING, 0, dense.get_output_embeddings().weight.shape[0])
+    sampler = Sampler(DECODING, 0, dense.get_output_embeddings().weight.shape[0])
     list(generate.stream(dense, tokenizer, [1, 2, 3], DECODING, sampler))
 
 

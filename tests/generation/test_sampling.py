@@ -8,19 +8,20 @@ import torch
 from transformers import NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
 
 from copywriter.generation import generate
-from copywriter.generation.sampling import GreedySampler, TemperatureSampler
+from copywriter.generation.sampling import Sampler, stream_of
 from copywriter.modeling import loading
 from copywriter.prompt import load_tokenizer
 from tests.conftest import changed
 
 CPU = torch.device("cpu")
 
+ZERO = torch.zeros(1, dtype=torch.long)  # a stream of random numbers that greedy decoding ignores
 VOCABULARY, ROWS, MOST, END = 7, 200, 12, 6  # few words, so that runs do come again
 
 
-def sampler(**settings: Any) -> GreedySampler:
+def sampler(**settings: Any) -> Sampler:
     off = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
-    return GreedySampler(changed().decoding.model_copy(update=off | settings), END, VOCABULARY)
+    return Sampler(changed().decoding.model_copy(update=off | settings), END, VOCABULARY)
 
 
 def filled(rows: list[list[int]], width: int) -> torch.Tensor:
@@ -46,7 +47,7 @@ def test_penalties_are_those_of_transformers(given: tuple[torch.Tensor, list[lis
     ]
     counts = torch.tensor([len(row) for row in rows])
     nothing = filled([[] for _ in rows], 3)
-    found = sampler(**{name: value})(logits, filled(rows, MOST), counts, nothing).tolist()
+    found = sampler(**{name: value})(logits, filled(rows, MOST), counts, nothing, torch.zeros_like(counts)).tolist()
     assert found == expected
     assert found != logits.argmax(-1).tolist()
 
@@ -58,7 +59,7 @@ def test_only_ngrams_of_the_prompt_may_repeat() -> None:
     sample = sampler(no_repeat_ngram_size=3)
 
     def next_token(asked: list[int]) -> int:
-        return int(sample(logits, filled([written], MOST), torch.tensor([len(written)]), filled([asked], 5)))
+        return int(sample(logits, filled([written], MOST), torch.tensor([len(written)]), filled([asked], 5), ZERO))
 
     assert next_token([0, 1, 2, 3]) == 3
     assert next_token([0, 1, 2]) != 3
@@ -69,7 +70,7 @@ def test_a_prompt_shorter_than_the_ngram_exempts_nothing() -> None:
     logits = torch.zeros(1, VOCABULARY)
     logits[0, 3] = 1.0
     written, asked = filled([[1, 2, 3, 1, 2]], MOST), torch.tensor([[2, 3]])
-    assert int(sampler(no_repeat_ngram_size=3)(logits, written, torch.tensor([5]), asked)) != 3
+    assert int(sampler(no_repeat_ngram_size=3)(logits, written, torch.tensor([5]), asked, ZERO)) != 3
 
 
 def test_equal_seeds_sample_equal_texts(tiny_base: Path) -> None:
@@ -78,18 +79,40 @@ def test_equal_seeds_sample_equal_texts(tiny_base: Path) -> None:
     decoding = changed(decoding__max_new_tokens=40).decoding
 
     def drawn(seed: int, temperature: float = 1.0) -> str:
-        sampler = TemperatureSampler(decoding, int(tokenizer.eos_token_id), len(tokenizer), temperature, seed)
-        return "".join(piece for piece, _ in generate.stream(dense, tokenizer, [1, 50], decoding, sampler))
+        sampler = Sampler(decoding, int(tokenizer.eos_token_id), len(tokenizer), temperature)
+        pieces = generate.stream(dense, tokenizer, [1, 50], decoding, sampler, stream_of(seed))
+        return "".join(piece for piece, _ in pieces)
 
     assert drawn(1) == drawn(1) != drawn(2)
     greedy = dict(generate.texts(dense, tokenizer, [[1, 50]], decoding))[0].text
     assert drawn(1, 1e-4) == greedy
 
 
-def test_tokens_are_sampled_by_their_probability() -> None:
-    shares = torch.tensor([[0.5, 0.3, 0.2, 0.0]])
-    sampler = TemperatureSampler(changed().decoding, 3, 4, 1.0, seed=0)
-    nothing = torch.full((1, 1), 4)
-    drawn = [int(sampler(shares.log(), nothing, torch.zeros(1, dtype=torch.long), nothing)) for _ in range(4000)]
-    found = torch.bincount(torch.tensor(drawn), minlength=4) / 4000
-    torch.testing.assert_close(found, shares[0], atol=0.03, rtol=0)
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_tokens_are_sampled_by_their_probability(temperature: float) -> None:
+    shares = torch.tensor([0.5, 0.3, 0.2, 0.0])
+    sampler = Sampler(changed(decoding__no_repeat_ngram_size=0).decoding, 3, 4, temperature)
+    rows = 40_000
+    nothing, counts = torch.full((rows, 1), 4), torch.arange(rows) % 50
+    streams = torch.tensor([stream_of(row // 50) for row in range(rows)])
+    drawn = sampler(shares.log().expand(rows, 4), nothing, counts, nothing, streams)
+    expected = (shares.log() / temperature).softmax(0)
+    torch.testing.assert_close(torch.bincount(drawn, minlength=4) / rows, expected, atol=0.01, rtol=0)
+    assert drawn.tolist() == sampler(shares.log().expand(rows, 4), nothing, counts, nothing, streams).tolist()
+    # Neither from one token of a text to the next nor from one text to the next does a draw repeat.
+    same = (drawn[1:] == drawn[:-1]).float().mean()
+    torch.testing.assert_close(same, (expected**2).sum(), atol=0.01, rtol=0)
+
+
+def test_a_sampled_text_does_not_depend_on_the_texts_beside_it(tiny_base: Path) -> None:
+    dense = loading.load_dense(tiny_base, "none", torch.float32, CPU)
+    tokenizer = load_tokenizer(tiny_base)
+    decoding = changed(decoding__max_new_tokens=20, decoding__batch_size=3).decoding
+    prompts = [[1, 50], [1, 60, 61], [1, 50], [1, 70], [1, 50]]
+    streams = [stream_of(row) for row in range(len(prompts))]
+    sampled: Any = {"temperature": 1.0, "streams": streams}
+    together = dict(generate.texts(dense, tokenizer, prompts, decoding, **sampled))
+    for row, prompt in enumerate(prompts):
+        alone = generate.texts(dense, tokenizer, [prompt], decoding, temperature=1.0, streams=[streams[row]])
+        assert dict(alone)[0] == together[row]
+    assert len({together[row].text for row in (0, 2, 4)}) == 3

@@ -12,9 +12,10 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from copywriter import export, files, params, paths, verify
+from copywriter import files, params, paths, verify
 from copywriter.checkpoints import checkpoint_files
 from copywriter.errors import UserError
+from copywriter.export import merged
 from copywriter.generation import inference
 from copywriter.modeling import loading, lora, lora_merge
 from copywriter.training import experiment, memory, packing, run_plan
@@ -92,16 +93,16 @@ def test_a_run_with_options_resumes_merges_and_exports(room: Path, name: str) ->
     assert losses[-1] < 0.9 * losses[0]
     assert [one.verdict for one in verify.findings(paths.ADAPTER, 2)] == ["equal"] * 5
 
-    merged = loading.load_dense(paths.ADAPTER, "4bit", torch.float32, CPU)
+    scored = loading.load_dense(paths.ADAPTER, "4bit", torch.float32, CPU)
     unmerged = PeftModel.from_pretrained(base(room, "4bit"), str(paths.ADAPTER)).eval()
     with torch.inference_mode():
-        torch.testing.assert_close(merged(IDS).logits, unmerged(IDS).logits, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(scored(IDS).logits, unmerged(IDS).logits, atol=1e-4, rtol=1e-4)
     (written,) = inference.InferenceModel(paths.ADAPTER, p).texts([inference.request("Bucket 3")])
     assert written.tokens > 0
-    export.merged(paths.ADAPTER, Path("out"), p)
+    merged.write(paths.ADAPTER, Path("out"), p)
     plain = AutoModelForCausalLM.from_pretrained("out", dtype=torch.float32, local_files_only=True)
     for key, value in plain.state_dict().items():
-        assert torch.equal(value, merged.state_dict()[key].bfloat16().float()), key
+        assert torch.equal(value, scored.state_dict()[key].bfloat16().float()), key
 
     (folder,) = (room / "runs/train").iterdir()
     for one in checkpoint_files.checkpoints(folder):

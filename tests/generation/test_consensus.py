@@ -1,0 +1,46 @@
+"""Consensus: chrF equals sacrebleu's; the text that agrees with the others wins, and similar products count more."""
+
+import numpy as np
+import pytest
+from sacrebleu.metrics.chrf import CHRF
+
+from copywriter.generation import consensus
+
+TEXTS = [
+    "A red wool scarf, 180 cm long.",
+    "A red wool scarf that is soft and 180 cm long. Wash it by hand.",
+    "Echarpe de lã vermelha, 180 cm.",
+    "红色羊毛围巾。",
+    "a",
+    "Bolts of steel, twelve in a box.",
+]
+
+
+def test_agreement_is_chrf_of_sacrebleu() -> None:
+    theirs = CHRF()
+    found = consensus.pairwise(TEXTS)
+    for row, text in enumerate(TEXTS):
+        for column, reference in enumerate(TEXTS):
+            expected = theirs.sentence_score(text, [reference]).score
+            assert 100 * found[row, column] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_text_that_agrees_with_the_others_wins() -> None:
+    texts = ["Bolts of steel.", "A soft red wool scarf.", "A red scarf of soft wool.", "A soft scarf of red wool."]
+    assert consensus.choose(texts, np.ones(4)) in (1, 2, 3)
+    assert consensus.choose(texts, np.array([1, 0, 0, 0])) == int(consensus.pairwise(texts)[1:, 0].argmax()) + 1
+
+
+def test_one_candidate_and_empty_texts() -> None:
+    assert consensus.choose(["Alone."], np.ones(1)) == 0
+    assert consensus.choose(["", "Bolts.", ""], np.ones(3)) == 1
+    assert consensus.choose(["", ""], np.ones(2)) == 0
+    assert np.isfinite(consensus.pairwise(["", "a"])).all()
+
+
+def test_texts_count_by_the_similarity_of_their_neighbours() -> None:
+    found = consensus.weights([0.8, 0.4, 0.0], [0.8, 0.4])
+    assert found[0] == 1 > found[1] > found[2] == 0
+    assert found[3] > found[4] > 0
+    assert consensus.weights([0.0], [0.0]).tolist() == [1.0, 0.0]
+    assert consensus.weights([0.0], []).tolist() == [1.0]
