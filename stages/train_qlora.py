@@ -1,8 +1,8 @@
 """Trains a LoRA adapter on the quantized base model.
 
 Reads data/train.parquet, data/validation.parquet, models/base.
-Writes models/adapter (adapter, tokenizer, receipt.json), metrics/{train,validation}_history.csv; checkpoints and
-TensorBoard curves under runs/.
+Writes models/adapter (adapter, tokenizer, licence notices, receipt.json), metrics/{train,validation}_history.csv;
+checkpoints and TensorBoard curves under runs/.
 Params: all but dataset, sample, split, clean and decoding.
 """
 
@@ -17,7 +17,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from copywriter import files, params, paths, stage
+from copywriter import best_step, files, notices, params, paths, stage, tokenizer_check
 from copywriter.checkpoints import checkpoint_files, fingerprint
 from copywriter.checkpoints.lock import one_writer
 from copywriter.modeling import device
@@ -44,6 +44,7 @@ def save(adapted: PeftModel, contents: dict[str, Any], folder: Path) -> None:
         files.rewrite_json(written, drop=("peft_version",), change=change)
         for file in tokenizer_files(paths.BASE):
             (aside / file.name).write_bytes(file.read_bytes())
+        notices.copy(paths.BASE, aside)
         receipt.write(aside, contents)
 
 
@@ -60,6 +61,7 @@ def run(asked: params.Params) -> str:
 
 
 def _run(asked: params.Params, interrupts: Interrupts) -> str:
+    tokenizer_check.require(paths.BASE)
     of = experiment.prepare(asked)
     team, folder = of.team, of.folder
     for line in of.plan.describe():
@@ -82,6 +84,8 @@ def _run(asked: params.Params, interrupts: Interrupts) -> str:
             training = of.trainer(folder, callbacks, interrupts, writer.check if writer else lambda: None)
             training.fit()
             history = training.state.log_history
+            for line in filter(None, [best_step.advice(history, asked.epochs)] if main else []):
+                print(f"train_qlora: {line}", file=sys.stderr)
             round_to_shipped(training.step.weights)
         contents = receipt.contents(of, training)
         if main:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from copywriter import errors, files
+from copywriter import errors, files, paths, records
 from copywriter.checkpoints import fingerprint
 from copywriter.errors import UserError
 from copywriter.modeling.loading import RECEIPT
@@ -20,12 +20,14 @@ _BATCHES = 4  # of validation sequences whose loss verify measures again
 def contents(of: Experiment, training: QloraTrainer | None) -> dict[str, Any]:
     """The receipt without the files' hashes; `training` is finished, None for epochs 0. All processes call it."""
     log: Sequence[Mapping[str, Any]] = training.state.log_history if training else []
+    facts = records.fact_names(paths.TRAIN)
     return {
         "fingerprint": of.fingerprint,
         "base": of.base,
         "params": fingerprint.effective(of.params),
         "plan": of.plan.content(),
         "data": {path.as_posix(): files.sha256(path) for path in fingerprint.data(of.params)},
+        **({"facts": facts} if facts else {}),  # their names, for ask
         "rows": len(of.train),
         "cut_rows": sum(example.cut for example in of.train),
         "tokens_per_epoch": int(of.train_data.lengths.sum()),

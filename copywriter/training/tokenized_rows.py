@@ -29,7 +29,8 @@ def examples(rows: Path, weights: Path, prompter: Prompter, params: Params, drop
         products = records.read_products(rows)
         titles = [row.title for row in products]
         shown = neighbours.of_file(rows, titles, params, dropout)
-        found = prompter.examples(titles, [row.description for row in products], shown)
+        texts = [row.description for row in products]
+        found = prompter.examples(titles, texts, shown, [row.facts for row in products])
         try:
             _write(file, found)
         except OSError as error:  # only the next run takes longer

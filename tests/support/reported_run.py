@@ -15,6 +15,7 @@ from copywriter import paths, records
 from copywriter.evaluation import predictions as predictions_file
 from copywriter.evaluation import row_statistics
 from copywriter.evaluation.predictions import Prediction
+from copywriter.evaluation.scores import GRADES
 from copywriter.records import Example
 from stages import report
 from tests.conftest import ROOT, changed
@@ -57,9 +58,10 @@ SCORES = {
     "length_ratio": 2.5,
     "repeated_4grams": 0.625,
     "memorised_8grams": 0.004,
-    "unsupported_numbers": 0.5,
-    "texts_with_unsupported_numbers": 0.375,
-    "unconfirmed_numbers": 0.0625,
+    "ungrounded_per_100_words": 0.5,
+    "texts_with_ungrounded": 0.375,
+    "unconfirmed_per_100_words": 0.0625,
+    "texts_with_unconfirmed": 0.25,
 }
 OF_A_MODEL = ("nll", "stopped")
 SETTINGS = {"signatures": ["BLEU|tok:13a"], "decoding": ["max_new_tokens:450"], "scored": ["the 4bit weights"]}
@@ -69,7 +71,7 @@ def scores(**values: float) -> dict[str, Any]:
     return SCORES | SETTINGS | {"rows": 40} | values
 
 
-BASE, TUNED = scores(), scores(bleu=1.3811, rouge2=1.1, stopped=0.9, texts_with_unsupported_numbers=0.45)
+BASE, TUNED = scores(), scores(bleu=1.3811, rouge2=1.1, stopped=0.9, texts_with_ungrounded=0.45)
 NEAREST = {name: value for name, value in scores(bleu=15.04).items() if name not in (*OF_A_MODEL, "decoding", "scored")}
 OUTCOMES = {"bleu": "better", "rouge2": "worse", "stopped": "better"}
 
@@ -102,7 +104,9 @@ SLICE = {
     "rows": 11,
     "base": SCORES,
     "tuned": SCORES | {"bleu": 1.3811},
-    "base to tuned": dict.fromkeys(("bleu", "rougeL", "chrf", "nll"), CHANGE),
+    "nearest": {name: value for name, value in SCORES.items() if name not in OF_A_MODEL} | {"bleu": 15.04},
+    "base to tuned": dict.fromkeys(GRADES, CHANGE),
+    "nearest to tuned": dict.fromkeys([name for name in GRADES if name != "nll"], CHANGE),
 }
 
 
@@ -153,7 +157,7 @@ def write_run(folder: Path) -> None:
     write(paths.LENGTHS, {"rows": 9000} | {part: LENGTHS | {"limit": limit} for part, limit in parts.items()})
     for side, found in (("base", BASE), ("tuned", TUNED), ("nearest", NEAREST)):
         write(paths.scores(side), found)
-    write(paths.scores("catalogue"), {"unsupported_numbers": 0.25, "rows": 40})
+    write(paths.scores("catalogue"), {"ungrounded_per_100_words": 0.25, "rows": 40})
     write(paths.COMPARISON, COMPARISON)
     write(paths.SLICES, {"category": "none", "slices": [SLICE]})
     bins = [f"{part},{low},{low + 5},{low * 3},{limit}" for part, limit in parts.items() for low in range(0, 600, 5)]

@@ -11,7 +11,7 @@ import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from copywriter import files, paths, records
+from copywriter import files, paths, records, tokenizer_check
 from copywriter.retrieval import neighbours
 from copywriter.retrieval.neighbours import Neighbours
 from tests.support.process import ROOT as ROOT
@@ -61,7 +61,8 @@ def base(folder: Path) -> Path:
     llama = LlamaForCausalLM(config)
     llama.bfloat16()
     llama.save_pretrained(folder)
-    files.write_json(folder / "pin.json", {"model": "tiny", "files": files.folder_hashes(folder)})
+    checked = tokenizer_check.check("tiny", folder, None, None)
+    files.write_json(folder / "pin.json", {"model": "tiny", "files": files.folder_hashes(folder), "tokenizer": checked})
     return folder
 
 
@@ -76,7 +77,7 @@ def products(count: int, start: int = 0) -> list[records.Product]:
 def room(folder: Path, weights: Path, changes: Mapping[str, Any], rows: int, validation: int = 10) -> Path:
     """Makes `folder` a working folder of the training stage; `changes` to params.yaml, a dot for a section's key."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for key, value in changes.items():
+    for key, value in {"retrieval.neighbours": 0, **changes}.items():  # this folder has files without neighbours
         *sections, name = key.split(".")
         place = content
         for section in sections:

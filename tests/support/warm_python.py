@@ -104,7 +104,8 @@ def _become(job: Any, descriptors: list[int]) -> None:
     os.environ.update(environment)
     os.chdir(folder)
     sys.path[0] = folder
-    sys.path.remove(str(ROOT))
+    sys.path.remove(str(ROOT))  # of the server; the caller may have it too
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "copywriter", "stages")]:
         del sys.modules[name]
     sys.argv = arguments

@@ -124,7 +124,7 @@ def written(loaded: Any, prompts: list[list[int]], **settings: Any) -> list[list
     given = {"max_new_tokens": 200, "batch_size": 16, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
     compiled = settings.pop("compiled", True)
     decoding = changed().decoding.model_copy(update=given | settings)
-    rows = dict(generate.greedy(loaded, prompts, 0, decoding, width=32, compiled=compiled))
+    rows = dict(generate.decode(loaded, prompts, 0, decoding, width=32, compiled=compiled))
     return [rows[row] for row in range(len(prompts))]
 
 
