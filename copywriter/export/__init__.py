@@ -1,0 +1,1 @@
+"""Export: the base with the adapter merged in, in forms that other programs read."""
