@@ -7,9 +7,11 @@ from typing import Any
 from markupsafe import Markup
 
 from copywriter.evaluation import scores
-from copywriter.evaluation.predictions import Prediction
-from copywriter.evaluation.row_statistics import COLUMNS, Statistics
+from copywriter.evaluation.predictions import Prediction, source_text
+from copywriter.evaluation.row_statistics import Statistics
 from copywriter.evaluation.verdict import number
+from copywriter.grounding import Mention, Stated, unsupported
+from copywriter.records import Product
 
 SIDES = ("nearest", "base", "tuned")  # in the order of the table
 
@@ -52,25 +54,44 @@ def difference(name: str, one: Mapping[str, Any]) -> dict[str, str]:
 
 
 def texts(
-    sides: Mapping[str, Sequence[Prediction]], found: Mapping[str, Statistics], similarity: Sequence[float]
+    sides: Mapping[str, Sequence[Prediction]],
+    found: Mapping[str, Statistics],
+    similarity: Sequence[float],
+    train: Sequence[Product],
 ) -> list[dict[str, Any]]:
-    """Each test row with all texts for the page's script; lists are in the order of SIDES."""
+    """Each test row with all texts for the page's script; lists are in the order of SIDES.
+
+    `train`: the training rows, where a text has sources.
+    """
     rouge = {side: scores.of(found[side])["rougeL"].round(1).tolist() for side in SIDES}
-    unsupported = {side: found[side][:, COLUMNS.index("invented")].tolist() for side in SIDES}
     return [
         {
             "title": base.title,
             "question": base.question,
+            "facts": base.facts,
             "nearest_title": sides["nearest"][row].question,
             "reference": base.reference,
             "written": [sides[side][row].written for side in SIDES],
             "stopped": [sides[side][row].stopped is not False for side in SIDES],
             "rougeL": [rouge[side][row] for side in SIDES],
-            "unsupported": [unsupported[side][row] for side in SIDES],
+            "ungrounded": [[], *(places(sides[side][row], train) for side in SIDES[1:])],  # nearest is its own source
+            "sources": [[train[one.row].title, one.similarity] for one in sides["tuned"][row].sources],
             "similarity": similarity[row],
         }
         for row, base in enumerate(sides["base"])
     ]
+
+
+def ungrounded(row: Prediction, train: Sequence[Product]) -> list[Mention]:
+    """The numbers and codes of a model's text in none of title, facts and sources."""
+    shown = [source_text(one, train) for one in row.sources]
+    return unsupported(row.written, Stated((row.title, row.facts, *shown)))
+
+
+def places(row: Prediction, train: Sequence[Product]) -> list[list[int]]:
+    """Start and end of each ungrounded mention in UTF-16 units, as scripts count."""
+    ends = [(one.start, one.end) for one in ungrounded(row, train)]
+    return [[len(row.written[:end].encode("utf-16-le")) // 2 for end in pair] for pair in ends]
 
 
 def script_data(value: object) -> Markup:

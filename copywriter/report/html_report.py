@@ -17,7 +17,7 @@ def values(found: Results) -> dict[str, Any]:
     code = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     return found.shared() | {
         "charts": charts_of(found),
-        "texts": content.script_data(content.texts(found.sides, found.statistics, found.similarity)),
+        "texts": content.script_data(content.texts(found.sides, found.statistics, found.similarity, found.products)),
         "script": Markup(code),
         "script_hash": base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
         "style": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from copywriter.evaluation.predictions import Prediction
+from copywriter.grounding import distinct
+from copywriter.report import content
 from copywriter.report.results import History, Results
 
 TITLES = 20
@@ -18,6 +20,7 @@ def values(found: Results) -> dict[str, Any]:
     """The template's values."""
     return found.shared() | {
         "chosen": select(list(zip(*found.sides.values(), strict=True))),
+        "ungrounded": lambda row: distinct(row.written, content.ungrounded(row, found.products)),
         "characters": TEXT_CHARACTERS,
         "examples": found.examples,
         "train": found.train,

@@ -9,13 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from copywriter import errors, params, paths, records, sources
+from copywriter import best_step, errors, params, paths, records, sources
 from copywriter.errors import UserError
 from copywriter.evaluation import predictions, row_statistics, scores
 from copywriter.evaluation.predictions import Prediction
 from copywriter.evaluation.row_statistics import Statistics
 from copywriter.evaluation.slices import BY
-from copywriter.records import Example
+from copywriter.records import Example, Product
 from copywriter.report import content
 
 _NOT_TRAINING = {"dataset", "model", "clean", "sample", "split", "prompt", "decoding"}
@@ -46,6 +46,7 @@ class Results:
     histogram: list[dict[str, str]]
     train: History  # empty when nothing was trained
     validation: History
+    products: list[Product]  # the training rows; not read, and empty, where no text has a source
 
     def shared(self) -> dict[str, Any]:
         """The values that both pages use, by their names in the templates."""
@@ -63,7 +64,8 @@ class Results:
             ),
             "table": content.table(self.results, self.comparison),
             "comparison": self.comparison,
-            "slices": self.slices,
+            "slices": self.slices | {"slices": [one for one in self.slices["slices"] if one["by"] != "copied"]},
+            "copied": [one for one in self.slices["slices"] if one["by"] == "copied"],
             "slices_by": BY,
             "grades": [name for name in scores.GRADES if name in self.results["base"]],
             "names": scores.NAMES,
@@ -82,6 +84,7 @@ class Results:
             "split": self.split,
             "lengths": self.lengths,
             "base": self.results["base"],
+            "advice": best_step.advice(self.validation, self.given.epochs),
         }
 
 
@@ -90,6 +93,8 @@ def read(given: params.Params) -> Results:
     examples: dict[str, list[Example]] = {}
     for one in records.read_examples(paths.CLEANING_EXAMPLES):
         examples.setdefault(one.rule, []).append(one)
+    sides = predictions.read_sides(content.SIDES)
+    grounded = any(one.sources for rows in sides.values() for one in rows)
     found = Results(
         given=given,
         dataset=sources.dataset(given.dataset),
@@ -102,12 +107,13 @@ def read(given: params.Params) -> Results:
         slices=_json(paths.SLICES),
         receipt=_json(paths.RECEIPT),
         examples=examples,
-        sides=predictions.read_sides(content.SIDES),
+        sides=sides,
         statistics={side: row_statistics.read(paths.statistics(side)) for side in content.SIDES},
         similarity=[float(row["similarity"]) for row in _table(paths.SIMILARITY, "dvc repro baseline")],
         histogram=_table(paths.LENGTH_HISTOGRAM, "dvc repro analyze_lengths"),
         train=read_history(paths.TRAIN_HISTORY),
         validation=read_history(paths.VALIDATION_HISTORY),
+        products=records.read_products(paths.TRAIN) if grounded else [],
     )
     check(found)
     return found

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import pytest
 from copywriter import paths
 from copywriter.evaluation.predictions import Prediction
 from tests.support.reported_run import NASTY, html, write, write_texts
+from tools import chromium
 
 
 def browsed(file: Path) -> str:
     """The page as a browser has it after its script ran; the test is skipped where there is no Chromium."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    browser = chromium.program()
     if not browser:
         pytest.skip("no Chromium")
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=4000", "--dump-dom"]

@@ -16,7 +16,7 @@
   const filters = {
     all: () => true,
     running: (row) => !row.stopped[TUNED],
-    unsupported: (row) => row.unsupported[TUNED] > 0,
+    ungrounded: (row) => row.ungrounded[TUNED].length > 0,
     beaten: (row) => row.rougeL[NEAREST] > row.rougeL[TUNED],
     equal: (row) => row.written[BASE] === row.written[TUNED],
   };
@@ -35,7 +35,6 @@
   const piece = new RegExp(`${unspaced}\\p{M}*|${word}|[^\\p{L}\\p{N}\\p{M}]+`, "gu");
   const pieces = (text) => text.match(piece) ?? [];
   const isWord = (piece) => /^[\p{L}\p{N}]/u.test(piece);
-  const numbers = (text) => new Set((text.match(/\d+(?:[.,]\d+)*/g) ?? []).map((one) => one.replaceAll(",", "")));
 
   // Indices of the words of `right` in a longest common subsequence with `left`.
   const common = (left, right) => {
@@ -56,16 +55,19 @@
     return found;
   };
 
-  const marked = (text, reference, title) => {
-    const place = element("div", "text"), stated = numbers(title);
+  // `spans`: start and end of each ungrounded number.
+  const marked = (text, reference, spans) => {
+    const place = element("div", "text");
     const words = (of) => pieces(of).filter(isWord).map((word) => word.toLowerCase());
     const same = common(words(reference).slice(0, 800), words(text).slice(0, 800));
-    let word = -1;
+    let word = -1, end = 0;
     for (const piece of pieces(text)) {
+      const start = end;
+      end += piece.length;
       if (!isWord(piece)) { place.append(piece); continue; }
       word++;
-      const unsupported = [...numbers(piece)].some((one) => !stated.has(one));
-      const kinds = [same.has(word) ? "same" : "", unsupported ? "number" : ""].join(" ").trim();
+      const ungrounded = spans.some(([from, to]) => from < end && start < to);
+      const kinds = [same.has(word) ? "same" : "", ungrounded ? "number" : ""].join(" ").trim();
       place.append(kinds ? element("mark", kinds, piece) : piece);
     }
     if (!text.trim()) place.append(element("i", "", "nothing"));
@@ -85,12 +87,17 @@
     const made = element("article"), sides = element("div", "sides");
     made.append(element("h3", "", row.title));
     const similarity = `similarity to a training title: ${row.similarity.toFixed(2)}`;
-    made.append(element("p", "", `question: ${row.question} · ${similarity}`));
+    const facts = row.facts ? ` · facts: ${row.facts}` : "";
+    made.append(element("p", "", `question: ${row.question}${facts} · ${similarity}`));
+    if (row.sources.length) {
+      const named = row.sources.map(([title, near]) => `“${title}” (${near.toFixed(2)})`);
+      made.append(element("p", "", `sources: ${named.join(", ")}`));
+    }
     sides.append(side("catalogue", "", element("div", "text", row.reference)));
     for (const number of [BASE, TUNED, NEAREST]) {
       const source = number === NEAREST ? `, from “${row.nearest_title}”` : "";
       const note = ` · ROUGE-L ${row.rougeL[number].toFixed(1)}${source}`;
-      const text = marked(row.written[number], row.reference, row.title);
+      const text = marked(row.written[number], row.reference, row.ungrounded[number]);
       sides.append(side(SIDES[number], note, text, !row.stopped[number]));
     }
     made.append(sides);
