@@ -53,9 +53,9 @@ def change(checkout: Checkout, name: str, old: str, new: str) -> None:
     file.write_text(content.replace(old, new))
 
 
-def relock(checkout: Checkout) -> "subprocess.CompletedProcess[str]":
+def relock(checkout: Checkout, *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "tools.relock"],
+        [sys.executable, "-m", "tools.relock", *options],
         cwd=checkout.folder,
         env=checkout.environment,
         capture_output=True,
@@ -82,7 +82,7 @@ def test_a_comment_needs_no_run(checkout: Checkout) -> None:
     assert done.stdout.count("the code means the same") == 2
     assert "Running stage" not in checkout.dvc(*DRY)
     assert changed_deps(checkout) == {"copywriter/modeling"}
-    assert not (checkout.folder / paths.RELOCKED).exists()
+    assert checkout.git("status", "--porcelain", str(paths.RELOCKED)) == ""
 
 
 def test_a_renamed_function_is_replayed_and_keeps_the_fingerprint(checkout: Checkout, runner: Runner) -> None:
@@ -118,6 +118,36 @@ def test_what_differs_is_named_and_nothing_is_written(checkout: Checkout) -> Non
     ):
         assert sentence in done.stderr
     assert "nothing was written" in done.stderr
+    assert checkout.git("status", "--porcelain", "dvc.lock", "metrics") == ""
+
+
+def test_new_scores_of_the_committed_texts_are_written_on_request(checkout: Checkout) -> None:
+    then = checkout.json("metrics/tuned.json")
+    texts = md5(checkout.folder / "data/predictions_tuned.jsonl")
+    change(
+        checkout, "copywriter/evaluation/metrics/nll.py", '"perplexity": np.exp(nll)', '"perplexity": 2 * np.exp(nll)'
+    )
+    assert "evaluate@tuned writes another metrics/tuned.json" in relock(checkout).stderr
+    done = relock(checkout, "--rescore")
+    assert done.returncode == 0, done.stderr
+    assert "evaluate@tuned: its texts scored again in full, new scores" in done.stdout
+    assert "Running stage" not in checkout.dvc(*DRY)
+    now = checkout.json("metrics/tuned.json")
+    assert {key for key in now if now[key] != then[key]} == {"perplexity"}
+    assert md5(checkout.folder / "data/predictions_tuned.jsonl") == texts
+
+
+def test_new_scores_do_not_excuse_other_texts(checkout: Checkout) -> None:
+    change(
+        checkout,
+        "copywriter/generation/generate.py",
+        "skip_special_tokens=True)).strip()",
+        "skip_special_tokens=True))",
+    )
+    change(checkout, "copywriter/generation/generate.py", "stopped = ids[-1:] == [end]", "stopped = ids[-1:] != [end]")
+    done = relock(checkout, "--rescore")
+    assert done.returncode == 1
+    assert "data/predictions_tuned.jsonl of the small case differs from that of the earlier code" in done.stderr
     assert checkout.git("status", "--porcelain", "dvc.lock", "metrics") == ""
 
 

@@ -11,10 +11,18 @@ from tools.relock import residue
 
 CODE = '''"""A stage."""
 
+import dataclasses
+
 import torch
 
 SCALE = 3
 SIZES = {"cuda": 2, "cpu": 1}
+
+
+@dataclasses.dataclass
+class Size:
+    width: int
+    height: int = 1
 
 
 def twice(x: int) -> int:
@@ -91,6 +99,9 @@ def changed(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
         ("capture", "captured"),
         ("x: int, device", "x: int,  device"),
         ("SCALE", "FACTOR"),
+        ("    work(4)", "    work(4)\n    capture(4)"),  # capture is the same, and runs in one replay alone
+        ("width: int", "width: float"),  # a dataclass checks no types
+        ("import torch", "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import torch"),
     ],
 )
 def test_what_cannot_change_a_result_is_no_difference(tmp_path: Path, change: tuple[str, str]) -> None:
@@ -105,6 +116,7 @@ def test_what_cannot_change_a_result_is_no_difference(tmp_path: Path, change: tu
         ("return capture(x)", "return twice(x)", "work"),
         ("SCALE = 3", "SCALE = 4", "SCALE"),
         ('"cuda": 2', '"cuda": 4', "SIZES"),
+        ("height: int = 1", "height: int = 2", "Size.height"),
         ('device == "cuda"', 'device == "cuda:0"', "work"),  # it ran, but names CUDA
         ("x > 100", "x > 100 and not torch.cuda.is_available()", "work"),
         ("raise ValueError", "raise KeyError", "work"),

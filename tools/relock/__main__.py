@@ -8,9 +8,12 @@ For each stage whose code is not that of dvc.lock:
 
 Then the new hashes of the code go into dvc.lock, and into metrics/relocked.json which code the training's is equal to.
 Anything that differs is named, and nothing is written.
+
+With --rescore the scores may differ, after a change of the metrics: the committed texts are scored again, the new files
+of evaluate are written, and `dvc repro` then runs what follows.
 """
 
-import shutil
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -46,17 +49,22 @@ def other_files(root: Path, one: Stale) -> Counter[str]:
     return Counter(md5(path) for path in inside if path.is_file() and path.suffix not in (".py", ".pyc"))
 
 
-def work() -> str:
+def work(rescore: bool = False) -> str:
     """Replays and writes; the summary. UserError with all that differs."""
     lock = Lockfile()
     stale = lock.stale()
+    if rescore:
+        stale = [one for one in stale if one.name.startswith((small_case.TRAINED, small_case.GENERATED))]
     if not stale:
         return "no stage's code changed since dvc.lock was written"
     with tempfile.TemporaryDirectory(prefix="copywriter-relock-") as name:
         scratch = Path(name).resolve()
-        lines, original = _proved(lock, stale, scratch)
+        lines, original, rescored = _proved(lock, stale, scratch, rescore)
+        for out, content in {out: file.read_bytes() for out, file in rescored.items()}.items():
+            Path(out).unlink(missing_ok=True)  # it may be a link into DVC's cache
+            Path(out).write_bytes(content)
     before = paths.LOCK.read_bytes()
-    lock.write(stale)
+    lock.write(stale, rescored)
     if wanted := _still_stale([one.name for one in stale]):
         paths.LOCK.write_bytes(before)
         raise UserError(f"nothing was written: after it DVC would still run a stage: {wanted}")
@@ -64,20 +72,22 @@ def work() -> str:
         files.write_json(paths.RELOCKED, {"training_code": original})
     for line in lines:
         print(f"relock: {line}", flush=True)
-    return f"dvc.lock has the code of {len(stale)} stages now; commit it" + (
-        f" with {paths.RELOCKED}" if original else ""
-    )
+    also = [*([str(paths.RELOCKED)] if original else []), *(out for out in rescored if out not in lock.cached)]
+    then = "; run 'dvc repro', then commit it" if rescored else "; commit it"
+    return f"dvc.lock has the code of {len(stale)} stages now{then}" + (f" with {', '.join(also)}" if also else "")
 
 
-def _proved(lock: Lockfile, stale: Sequence[Stale], scratch: Path) -> tuple[list[str], dict[str, str]]:
-    """A line a stage on what was proved how, and the training's code with the code it is equal to."""
+def _proved(
+    lock: Lockfile, stale: Sequence[Stale], scratch: Path, rescore: bool
+) -> tuple[list[str], dict[str, str], dict[str, Path]]:
+    """A line a stage on how it was proved, the training's code with the code it is equal to, and the new scores."""
     commits = {one.name: history.commit_of(one.code, one.name) for one in stale}
     for commit in set(commits.values()):
         history.extract(commit, scratch / commit)
     runner = Runner(scratch)
     try:
-        place = Workplace(scratch / "today", lock, runner)
-        return _replayed(place, stale, commits, scratch)
+        place = Workplace(scratch / "today", lock, runner, rescore)
+        return *_replayed(place, stale, commits, scratch), place.rescored
     finally:
         runner.close()
 
@@ -107,7 +117,8 @@ def _replayed(
             started = time.perf_counter()
             found += place.rerun(one)
             what = "its texts scored again in full" if one in small else "run in full"
-            lines.append(f"{one.name}: {what}, outputs equal ({time.perf_counter() - started:.0f} s)")
+            equal = "new scores" if place.rescored.keys() & one.outs.keys() else "outputs equal"
+            lines.append(f"{one.name}: {what}, {equal} ({time.perf_counter() - started:.0f} s)")
     for commit in sorted({commits[one.name] for one in small}):
         started = time.perf_counter()
         group = [one for one in small if commits[one.name] == commit]
@@ -130,7 +141,7 @@ def _replayed(
 
 def _training_code(place: Workplace, locked: Path, scratch: Path) -> dict[str, str]:
     """Where they differ: today's hash of the training's code -> the hash in the committed adapter's fingerprint."""
-    shutil.rmtree(place.folder / paths.RELOCKED.parent, ignore_errors=True)  # so that it says its own hash
+    (place.folder / paths.RELOCKED).unlink(missing_ok=True)  # so that it says its own hash
     found = []
     for folder in (place.folder, locked):
         failed = place.runner.run(folder, _FINGERPRINT)
@@ -151,7 +162,10 @@ def _still_stale(names: Sequence[str]) -> str:
 
 def main() -> None:
     """Wires the command."""
-    stage.run("relock", work)
+    parser = argparse.ArgumentParser(prog="python -m tools.relock", description=__doc__)
+    parser.add_argument("--rescore", action="store_true", help="write the new scores of the committed texts")
+    options = parser.parse_args()
+    stage.run("relock", lambda: work(options.rescore))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """dvc.lock: the stages whose code changed since they ran, and the hashes of their new code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,13 +75,17 @@ class Lockfile:
         found: dict[str, Any] = self.entries[name].get("params", {}).get(paths.PARAMS.name, {})
         return found
 
-    def write(self, stages: Iterable[Stale]) -> None:
-        """Writes the hashes of the stages' code into dvc.lock; all else in it stays."""
+    def write(self, stages: Iterable[Stale], changed: Container[str] = ()) -> None:
+        """Writes the hashes of the stages' code into dvc.lock, and of the `changed` outputs; all else in it stays."""
         for one in stages:
             stage = self.stages[one.name]
             for dep in stage.deps:
                 if self._is_code(dep):
                     dep.save()
+            for out in stage.outs:
+                if out.def_path in changed:
+                    out.save()
+                    out.commit()
             stage.dump(update_pipeline=False)
 
     def _is_code(self, dep: Any) -> bool:

@@ -48,9 +48,11 @@ def differences(
     names = renamed_to(closure(today / stage), closure(locked / stage))
     ours, theirs = residue(today, ran_today, stage, tensors_only), residue(locked, ran_locked, stage, tensors_only)
     ours = [Item(one.label, with_names(one.form, names), with_names(one.whole, names)) for one in ours]
+    # What is the same in both versions did not change, also where it ran in one replay alone: a thread's code, say.
+    all_ours = {digest(with_names(one.whole, names), {}) for one in residue(today, set(), stage, tensors_only)}
+    all_theirs = {digest(one.whole, {}) for one in residue(locked, set(), stage, tensors_only)}
     found: dict[str, None] = {}
-    for some, others in ((ours, theirs), (theirs, ours)):
-        alike = {digest(one.whole, {}) for one in others}  # a thread's code may run in one replay and not in the other
+    for some, others, alike in ((ours, theirs, all_theirs), (theirs, ours, all_ours)):
         some = [one for one in some if digest(one.whole, {}) not in alike]
         left = Counter(digest(one.form, {}) for one in some) - Counter(digest(one.form, {}) for one in others)
         found |= {one.label: None for one in some if left[digest(one.form, {})]}
@@ -109,7 +111,10 @@ def _items(
             case ast.ClassDef():
                 if bases := tuple(map(module.normal, [*node.bases, *node.keywords, *node.decorator_list])):
                     yield f"{within}{node.name}", bases, bases
-                yield from _items(module, node.body, ran, named, f"{within}{node.name}.")
+                body = node.body
+                if any("dataclass" in ast.unparse(one) for one in node.decorator_list):  # checks no types
+                    body = [one for one in body if not isinstance(one, ast.AnnAssign) or one.value]
+                yield from _items(module, body, ran, named, f"{within}{node.name}.")
             case ast.Assign():
                 yield within + ast.unparse(node.targets[0]), module.normal(node.value), whole
             case ast.AnnAssign():
@@ -117,6 +122,8 @@ def _items(
                 yield within + ast.unparse(node.target), value, whole
             case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
                 continue
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):  # names for annotations alone
+                yield from _items(module, node.body, ran, named, within)
             case _:
                 yield f"{within}line {node.lineno}", whole, whole
 

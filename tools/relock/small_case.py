@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from copywriter import paths, records
+from copywriter.retrieval import neighbours
 from tools.relock import history, residue
 from tools.relock.lockfile import Stale
 from tools.relock.workplace import Workplace
@@ -26,6 +29,8 @@ _SMALL = {  # where a version's params.yaml has the key
     "eval_steps": 3,
     "save_steps": 2,
     "schedule.warmup_steps": 1,
+    "retrieval.max_length": 24,
+    "decoding.candidates": 2,
     "decoding.max_new_tokens": 8,
     "decoding.batch_size": 4,
 }
@@ -50,7 +55,8 @@ def cuda() -> bool:
 def differences(place: Workplace, stages: Sequence[Stale], commit: str, scratch: Path, on_cuda: bool) -> list[str]:
     """What differs between today's code and a commit's in these stages (train_qlora, evaluate@...), a sentence each."""
     names = [stage.name for stage in stages]
-    needed = [*map(str, _ROWS), str(paths.BASE)] + [str(paths.ADAPTER)] * any(n.startswith(GENERATED) for n in names)
+    needed = [*map(str, _ROWS), str(paths.NEIGHBOURS), str(paths.BASE)]
+    needed += [str(paths.ADAPTER)] * any(n.startswith(GENERATED) for n in names)
     if problems := [problem for out in needed for problem in place.provide(out)]:
         return problems
     sides = [Side("today's code", scratch / "now", set()), Side(f"commit {commit[:10]}", scratch / "then", set())]
@@ -85,6 +91,18 @@ def _fill(side: Side, place: Workplace, locked: Mapping[str, Any]) -> None:
         shutil.rmtree(side.folder / name, ignore_errors=True)
     for path, rows in _ROWS.items():
         records.write_products(side.folder / path, records.read_products(place.folder / path)[:rows])
+        found = pq.read_table(place.folder / neighbours.file(path)).slice(0, rows).to_pydict()
+        # Numbers of training rows, brought down to the few that this case has.
+        found["rows"] = [[number % _ROWS[paths.TRAIN] for number in some] for some in found["rows"]]
+        # So that every end of the choice among candidates runs: a title whose neighbours are all one row, which wins;
+        # one whose neighbours are not similar, so that a written text wins; and the last, which has none.
+        found["rows"][0], found["similarities"][0] = [0] * len(found["rows"][0]), [1.0] * len(found["rows"][0])
+        found["similarities"][1] = [0.0] * len(found["rows"][1])
+        if rows > 2:
+            found["rows"][-1], found["similarities"][-1] = [], []
+        near = side.folder / neighbours.file(path)
+        near.parent.mkdir(exist_ok=True)
+        pq.write_table(pa.table(found), near)
     (side.folder / paths.BASE).parent.mkdir()
     (side.folder / paths.BASE).symlink_to((place.folder / paths.BASE).resolve())
     _change(side.folder / paths.PARAMS, locked)
@@ -114,6 +132,8 @@ def _run(
     lines = side.folder / "lines.json"
     for stage in sorted(stages, key=lambda one: one.name != TRAINED):
         trained = stage.name == TRAINED
+        if not trained and not (side.folder / paths.ADAPTER).exists():
+            (side.folder / paths.ADAPTER).symlink_to((place.folder / paths.ADAPTER).resolve())
         for epochs in (1, 2) if trained else (2,):  # the second resumes from the first's checkpoint where it can
             _change(side.folder / paths.PARAMS, {"epochs": epochs, **variant})
             failed = place.runner.run(side.folder, stage.module, stage.arguments, lines if trace else None)
@@ -121,11 +141,10 @@ def _run(
                 return f"{stage.name} on the small case fails with {side.name}: {failed}"
             if trace:
                 side.ran.update((name, line) for name, line in json.loads(lines.read_text()))
-        found |= dict(_outputs(side.folder, stage))
+        scored = place.rescore and not trained  # scores may differ then
+        found |= {name: data for name, data in _outputs(side.folder, stage) if not scored or "predictions" in name}
         if trained:
             shutil.rmtree(side.folder / paths.ADAPTER)
-        if not (side.folder / paths.ADAPTER).exists() and (place.folder / paths.ADAPTER).exists():
-            (side.folder / paths.ADAPTER).symlink_to((place.folder / paths.ADAPTER).resolve())
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from dvc.exceptions import DvcException
 
 from copywriter import paths
@@ -71,8 +72,10 @@ class Runner:
 class Workplace:
     """The copy, the outputs brought into it, and the stages that ran in it."""
 
-    def __init__(self, folder: Path, lock: Lockfile, runner: Runner) -> None:
-        self.folder, self.lock, self.runner = folder, lock, runner
+    def __init__(self, folder: Path, lock: Lockfile, runner: Runner, rescore: bool = False) -> None:
+        """`rescore`: what evaluate computes from its texts may differ from dvc.lock; it is then in `rescored`."""
+        self.folder, self.lock, self.runner, self.rescore = folder, lock, runner, rescore
+        self.rescored: dict[str, Path] = {}  # outputs of evaluate that differ -> their new files
         self.seen: dict[str, list[str]] = {}  # stage -> what differs
         for name in git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
             if name and name not in lock.outs and not name.startswith("adapters/") and Path(name).is_file():
@@ -119,11 +122,26 @@ class Workplace:
         if failed:
             return [f"{stage.name} fails with today's code: {failed}"]
         made = {out: self.folder / out for out in stage.outs}
-        return [
-            f"{stage.name} writes another {out} than dvc.lock has"
+        other = [
+            out
             for out, file in made.items()
-            if not file.exists() or md5(file) != stage.outs[out]
+            if not file.exists() or (md5(file) != stage.outs[out] and not self._same_table(out, file))
         ]
+        if kind == "evaluate" and self.rescore:
+            self.rescored |= {out: made[out] for out in other if "predictions" not in out}
+            other = [out for out in other if out not in self.rescored]
+        return [f"{stage.name} writes another {out} than dvc.lock has" for out in other]
+
+    def _same_table(self, out: str, file: Path) -> bool:
+        """Whether a Parquet file has the columns and rows of dvc.lock's; pyarrow's version decides its bytes."""
+        if file.suffix != ".parquet":
+            return False
+        locked = Path(out)
+        if not locked.exists() or md5(locked) != self.lock.outs[out]:
+            locked = file.with_name(f"locked-{file.name}")
+            if not self._from_cache(out, locked):
+                return False
+        return bool(pq.read_table(file).equals(pq.read_table(locked)))
 
     def _place(self, out: str) -> bool:
         """Whether the output of dvc.lock is, or could be brought, in this folder."""
