@@ -64,9 +64,9 @@ def findings(adapter: Path, steps: int) -> Iterator[Finding]:
 def settings(recorded: Mapping[str, Any]) -> params.Params:
     """The params that the adapter was trained with; what has no effect on it as in params.yaml."""
     given = fingerprint.as_planned(recorded["params"], recorded["plan"])
-    here = params.load().model_dump()
-    without = {"retrieval": here["retrieval"] | {"neighbours": 0}}  # what a receipt without this section was made with
-    content = {**here, **without, **given, "advanced": {**here["advanced"], **given["advanced"]}}
+    loaded = params.load()
+    here = loaded.model_dump() | {"retrieval": params.retrieval_of(given, loaded)}
+    content = {**here, **given, "advanced": {**here["advanced"], **given["advanced"]}}
     return params.check(params.Params, content, "receipt.json")
 
 

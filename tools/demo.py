@@ -12,6 +12,8 @@ import time
 
 import dvc.api
 
+from copywriter.messages import message
+
 SMALL = {
     "sample.size": 400,
     "max_length": 128,
@@ -24,12 +26,25 @@ SMALL = {
     "advanced.log_steps": 5,
     "advanced.eval_steps": 40,
     "save_steps": 40,
+    "retrieval.max_length": 64,
+    "decoding.candidates": 2,
     "decoding.max_new_tokens": 72,
     "decoding.batch_size": 40,
     "decoding.no_repeat_ngram_size": 4,
 }
 BASE, TUNED = "demo-base", "demo-tuned"
 SHOWN = 2
+
+
+def needs_identity() -> None:
+    """SystemExit with the command to type where Git has no name or address for DVC's experiments, which are commits."""
+    for key in ("user.name", "user.email"):
+        if subprocess.run(["git", "config", key], capture_output=True).returncode:
+            text = (
+                'demo: Git has no {key}, and DVC\'s experiments are commits; type git config --global {key} "..." and '
+                "run make demo again"
+            )
+            raise SystemExit(message(text, key=key))
 
 
 def experiment(name: str, changes: dict[str, object]) -> None:
@@ -45,7 +60,7 @@ def experiment(name: str, changes: dict[str, object]) -> None:
     print(f"\n== {name}: dvc exp run --temp -n {name} {' '.join(settings)}", flush=True)
     done = subprocess.run(["dvc", "exp", "run", "--temp", "-n", name, *settings])
     if done.returncode:
-        raise SystemExit(f"demo: the experiment {name} failed; see its messages above")
+        raise SystemExit(message("demo: the experiment {name} failed; see its messages above", name=name))
 
 
 def predictions(name: str, variant: str) -> list[dict[str, str]]:
@@ -57,16 +72,17 @@ def predictions(name: str, variant: str) -> list[dict[str, str]]:
 def main() -> None:
     """Runs both experiments and shows their scores and two texts."""
     started = time.perf_counter()
+    needs_identity()
     experiment(BASE, {"epochs": 0})
     experiment(TUNED, {})
-    print(
-        f"\n== scores of {BASE} and {TUNED}: dvc metrics diff {BASE} {TUNED} --targets metrics/tuned.json", flush=True
-    )
+    heading = message("scores of {base} and {tuned}", base=BASE, tuned=TUNED)
+    print(f"\n== {heading}: dvc metrics diff {BASE} {TUNED} --targets metrics/tuned.json", flush=True)
     diff = ["dvc", "metrics", "diff", BASE, TUNED, "--targets", "metrics/tuned.json", "--md"]
     subprocess.run(diff, check=True)
     for base, tuned in list(zip(predictions(TUNED, "base"), predictions(TUNED, "tuned"), strict=True))[:SHOWN]:
-        print(f"\ntitle:     {tuned['title']}\nreference: {tuned['reference']}")
-        print(f"base:      {base['written']}\ntuned:     {tuned['written']}")
+        example = "\ntitle:     {title}\nreference: {reference}\nbase:      {base}\ntuned:     {tuned}"
+        values = {"title": tuned["title"], "reference": tuned["reference"]}
+        print(message(example, **values, base=base["written"], tuned=tuned["written"]))
     print(f"\ndemo: {time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 

@@ -1,11 +1,9 @@
-"""The page that `dvc plots show` fills, with Vega inside it: plots open without a network.
+"""Writes .dvc/plots.html: the template of `dvc plots show` with Vega inside, so that plots open without a network.
 
-`python -m tools.plots_page` writes .dvc/plots.html and names it in .dvc/config.local, which Git does not track:
-a checkout without the page still gets DVC's own, whose scripts come from a CDN.
+.dvc/config names it and Git tracks it, so every checkout has it, however the packages were installed. After a change
+here, or of the pin of vl-convert in requirements-dev.txt, run `python -m tools.plots_page` and commit the file.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 import vl_convert
@@ -48,6 +46,48 @@ window.vegaEmbed = (place, spec, options) => vegaEmbed(place, {...spec, width: 4
 });
 """
 
+# The file redistributes these libraries, whose licences ask for this.
+_NOTICE = """\
+The script below contains:
+  Vega, Vega-Lite and Vega-Embed. Copyright (c) 2015-2023, University of Washington Interactive Data Lab. BSD-3-Clause.
+  d3 and internmap. Copyright 2010-2026 Mike Bostock. ISC.   topojson-client. Copyright 2012-2019 Michael Bostock. ISC.
+  delaunator. Copyright (c) 2026, Mapbox. ISC.    semver. Copyright (c) Isaac Z. Schlueter and Contributors. ISC.
+  fast-json-patch. Copyright (c) 2013, 2014, 2020 Joachim Wester. MIT.    tslib. Copyright (c) Microsoft Corp. 0BSD.
+  json-stringify-pretty-compact. Copyright (c) 2014-2022 Simon Lydell. MIT.    robust-predicates. Unlicense.
+
+BSD-3-Clause: Redistribution and use in source and binary forms, with or without modification, are permitted provided
+that the following conditions are met: 1. Redistributions of source code must retain the above copyright notice, this
+list of conditions and the following disclaimer. 2. Redistributions in binary form must reproduce the above copyright
+notice, this list of conditions and the following disclaimer in the documentation and/or other materials provided with
+the distribution. 3. Neither the name of the copyright holder nor the names of its contributors may be used to endorse
+or promote products derived from this software without specific prior written permission.
+THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES,
+INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT OWNER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT, INCIDENTAL,
+SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY,
+WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+
+ISC: Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby
+granted, provided that the above copyright notice and this permission notice appear in all copies.
+THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS SOFTWARE INCLUDING ALL
+IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT,
+INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE OF
+THIS SOFTWARE.
+
+MIT: Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions: The above copyright notice and
+this permission notice shall be included in all copies or substantial portions of the Software.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
 # {refresh_tag} and {plot_divs} are DVC's. {scripts}, its links to a CDN, is left out and the policy would refuse them.
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -66,6 +106,8 @@ main { display: flex; flex-wrap: wrap; gap: 2rem; }
 main > div { overflow-x: auto; }
 table { border-spacing: 1rem; }
 </style>
+<!--
+@notice-->
 <script>
 (() => {
 @bundle
@@ -86,17 +128,16 @@ table { border-spacing: 1rem; }
 def page() -> str:
     """The HTML template with Vega, Vega-Lite and Vega-Embed in it; in it `vegaEmbed` is a global function."""
     bundle = vl_convert.javascript_bundle(_GLOBAL, vl_version=VEGA_LITE)
-    return _PAGE.replace("@bundle", bundle.replace("</script", "<\\/script"))
+    return _PAGE.replace("@notice", _NOTICE).replace("@bundle", bundle.replace("</script", "<\\/script"))
 
 
 def run(to: Path = PAGE) -> str:
-    """Writes the page and sets it as the template in this checkout's DVC configuration; the summary line."""
+    """Writes the page; the summary line. UserError outside the repository's root."""
     if not to.parent.is_dir():
         raise UserError(f"{to.parent} is missing; run from the repository's root")
     with files.new_file(to) as aside:
         aside.write_text(page(), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "dvc", "config", "--local", "plots.html_template", to.name], check=True)
-    return f"wrote {to} ({to.stat().st_size / 1e6:.1f} MB), the template of 'dvc plots show' in this checkout"
+    return f"wrote {to} ({to.stat().st_size / 1e6:.1f} MB)"
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""The plots page is DVC's template with Vega inside: it asks no other host for anything."""
+"""The tracked plots page is what the tool writes: DVC's template with Vega inside, which asks no host for anything."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,27 +72,29 @@ def test_the_scan_would_find_one(text: str) -> None:
     assert CDN.search(text)
 
 
-def test_dvc_fills_the_page(repository: Path) -> None:
+def test_the_tracked_page_is_the_tools(page: str) -> None:
+    assert (ROOT / plots_page.PAGE).read_text(encoding="utf-8") == page, "run 'python -m tools.plots_page'"
+
+
+def test_dvc_fills_the_tracked_page_in_any_checkout(repository: Path) -> None:
     before = dvc("plots", "show")
     assert "jsdelivr" in Path("dvc_plots/index.html").read_text(), before
-    plots_page.run()
+    for name in ("config", "plots.html"):  # nothing but what Git tracks
+        shutil.copy(ROOT / ".dvc" / name, repository / ".dvc" / name)
     dvc("plots", "show")
-    shown = Path("dvc_plots/index.html").read_text()
-    assert shown.startswith(plots_page.PAGE.read_text().split("{refresh_tag}")[0])
+    shown = Path("dvc_plots/index.html").read_text(encoding="utf-8")
+    assert shown.startswith(plots_page.PAGE.read_text(encoding="utf-8").split("{refresh_tag}")[0])
     assert shown.count("vegaEmbed('#") == 1
     assert "validation.csv" in shown
     assert "jsdelivr" not in shown
     assert not re.search(r"\{(?:plot_divs|refresh_tag|scripts)\}", shown)
 
 
-def test_twice_is_as_once(repository: Path) -> None:
-    states = []
-    for _ in range(2):
-        plots_page.run()
-        states.append((plots_page.PAGE.read_bytes(), Path(".dvc/config.local").read_text()))
-    assert states[0] == states[1]
-    assert "html_template = plots.html" in states[0][1]
-    assert sorted(file.name for file in Path(".dvc").glob("*.html*")) == ["plots.html"]
+def test_writes_the_page_and_nothing_else(repository: Path, page: str) -> None:
+    before = set(Path(".dvc").iterdir())
+    assert plots_page.run() == "wrote .dvc/plots.html (0.9 MB)"
+    assert set(Path(".dvc").iterdir()) - before == {plots_page.PAGE}
+    assert plots_page.PAGE.read_text(encoding="utf-8") == page
 
 
 def test_outside_a_repository_it_says_where_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +103,7 @@ def test_outside_a_repository_it_says_where_to_run(tmp_path: Path, monkeypatch: 
         plots_page.run()
 
 
-def test_git_does_not_see_the_page() -> None:
-    ignored = (ROOT / ".dvc" / ".gitignore").read_text().split()
-    assert {"/plots.html", "/config.local"} <= set(ignored)
+def test_git_tracks_it_and_the_notices_are_in_it(page: str) -> None:
+    assert "/plots.html" not in (ROOT / ".dvc/.gitignore").read_text().split()
+    for licence in ("Copyright (c) 2015-2023, University of Washington", "BSD-3-Clause: ", "ISC: ", "MIT: "):
+        assert licence in page

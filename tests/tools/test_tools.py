@@ -79,6 +79,17 @@ def test_the_demo_is_smaller_than_the_experiment(key: str) -> None:
     assert demo.SMALL[key] < value
 
 
+def test_the_demo_says_how_to_name_oneself_to_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for key in ("user.name", "user.email"):
+        with pytest.raises(SystemExit, match=rf"Git has no {key}, .* type git config --global {key}"):
+            demo.needs_identity()
+        git("config", "--global", key, "me@example.com")
+    demo.needs_identity()
+
+
 @pytest.fixture
 def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository in which a run with epochs: 0 is a commit, one of another base and a trained one follow."""
