@@ -14,7 +14,8 @@ import yaml
 
 from tests.conftest import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PORTUGUESE = ROOT / "README.pt-BR.md"
+PAGES = [ROOT / "README.md", PORTUGUESE, *sorted((ROOT / "docs").glob("*.md"))]
 RUN_BY: dict[str, str] = yaml.safe_load((ROOT / "tests/commands.yaml").read_text(encoding="utf-8"))
 NOT_RUN = "not run: "
 SEPARATORS = ("&&", ";")
@@ -101,7 +102,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_commands_yaml_lists_exactly_the_commands_of_the_pages() -> None:
-    found = {command: page.name for page in reversed(PAGES) for command in commands(page)}
+    pages = [page for page in reversed(PAGES) if page.name != "colab.md"]  # its cells run in tests/tools/test_colab.py
+    found = {command: page.name for page in pages for command in commands(page)}
     assert len(found) > 40
     missing = {command: page for command, page in found.items() if command not in RUN_BY}
     assert not missing, "add these commands to tests/commands.yaml, each with the test that runs it"
@@ -156,7 +158,8 @@ def test_relative_links_and_anchors_have_a_target(page: Path) -> None:
 
 
 def test_the_messages_in_quickstart_exist_in_the_code() -> None:
-    rows = [line.split("|") for line in (ROOT / "docs/quickstart.md").read_text(encoding="utf-8").splitlines()]
+    _, _, part = (ROOT / "docs/quickstart.md").read_text(encoding="utf-8").partition("## When a command stops")
+    rows = [line.split("|") for line in part.splitlines()]
     messages = [row[1].split("`")[1] for row in rows if len(row) == 4 and "`" in row[1] and "'s message" not in row[2]]
     assert len(messages) > 10
     files = [file for folder in ("copywriter", "stages", "tools") for file in (ROOT / folder).rglob("*.py")]
@@ -178,3 +181,13 @@ def test_there_are_at_most_twelve_pages_and_each_asks_its_question() -> None:
 def test_text_outside_tables_and_fences_wraps_at_100(page: Path) -> None:
     _, text = fences(page)
     assert not [line for line in text.splitlines() if len(line) > 100 and not line.startswith(("|", "!["))]
+
+
+def test_the_portuguese_readme_has_the_figures_and_commands_of_the_english() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "README.md", PORTUGUESE)]
+    figures = re.compile(r"^\|[^|]+((?:\|[\s\d.%*]+){6})\|$", re.MULTILINE)  # of a row of scores
+    english, portuguese = (figures.findall(text) for text in pages)
+    assert portuguese == english != []
+    assert set(commands(ROOT / "README.md")) <= set(commands(PORTUGUESE))
+    numbers = [set(re.findall(r"\d[\d.,]*\d|\d", text)) for text in pages]
+    assert numbers[1] <= numbers[0]

@@ -95,6 +95,30 @@ def test_every_data_dep_is_an_output_or_a_tracked_file() -> None:
     assert not missing
 
 
+def test_whatever_may_hold_a_shops_texts_is_never_pushed() -> None:
+    pushed = {}
+    for stage in stages().values():
+        for out in stage["outs"]:
+            name, settings = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            pushed[name] = settings.get("push", True) and settings.get("cache", True)
+    private = (
+        "data/neighbours",
+        "data/predictions_nearest.jsonl",
+        "data/predictions_${key}.jsonl",
+        "metrics/report.html",
+    )
+    assert [name for name in private if pushed[name]] == []
+    to_adapters = [
+        name
+        for stage in stages().values()
+        for out in stage["outs"]
+        if isinstance(out, dict)
+        for name, settings in out.items()
+        if settings.get("remote") == "adapters"
+    ]
+    assert to_adapters == ["models/adapter"]
+
+
 def test_stages_and_modules_are_one_to_one() -> None:
     modules = {file.stem for file in sources("stages")} - {"__init__"}
     assert modules == set(PIPELINE["stages"])
@@ -170,7 +194,7 @@ def test_requirements_are_exact_and_agree_with_the_constraints() -> None:
         return {canonicalize_name(one.name): str(one.specifier) for one in found}
 
     constraints = pins("constraints.txt")
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-page.txt", "requirements-dev.txt"):
         assert pins(name).items() <= constraints.items(), name
 
 
@@ -229,6 +253,7 @@ def test_params_that_a_stage_reads_are_listed_key_by_key() -> None:
 def test_the_fingerprint_covers_the_modules_that_training_imports() -> None:
     # They read, check, watch or write; what they hand on is hashed itself, as rows, tokens or params; nf4 scores.
     aside = {
+        "best_step",
         "checkpoints/fingerprint",
         "checkpoints/lock",
         "checkpoints/process",
@@ -238,12 +263,14 @@ def test_the_fingerprint_covers_the_modules_that_training_imports() -> None:
         "lora_options",
         "modeling/lora_merge",
         "modeling/nf4_values",
+        "notices",
         "params",
         "paths",
         "records",
         "stage",
         "text",
         "throughput",
+        "tokenizer_check",
         "training/interrupts",
         "training/launch",
         "training/memory",
