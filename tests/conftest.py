@@ -22,6 +22,7 @@ from tests.support.warm_python import warm_python
 
 if not os.environ.get("COPYWRITER_TEST_GPU"):  # the same results on every machine
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["LC_ALL"] = "C.UTF-8"  # the same messages too
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +41,11 @@ def warm_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 # The files that take longest, longest first. They start first, so that no worker ends minutes after the other.
 LONGEST = (
     *("tests/test_pipeline.py", "tests/tools/test_gpu_run.py", "tests/test_golden.py", "tests/stress/test_kill.py"),
+    *("tests/tools/test_colab.py", "tests/tools/test_find_python.py"),
     *("tests/remotes/test_remotes.py", "tests/checkpoints/test_checkouts.py", "tests/training/test_processes.py"),
     *("tests/training/test_faults.py", "tests/stages/test_train_qlora.py", "tests/stages/test_evaluate.py"),
     *("tests/benchmarks/test_benchmarks_quality.py", "tests/benchmarks/test_benchmarks_start.py"),
-    "tests/benchmarks/test_benchmarks_generate.py",
+    *("tests/benchmarks/test_benchmarks_generate.py", "tests/page/test_browser.py", "tests/page/test_server.py"),
 )
 
 
@@ -94,8 +96,9 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def changed(**changes: Any) -> params.Params:
-    """The committed params.yaml with some keys changed; a dot is written as two underscores."""
+    """The committed params.yaml, without neighbours, with some keys changed; a dot is written as two underscores."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["retrieval"]["neighbours"] = 0  # tests about retrieval ask for them, and have files of neighbours
     for key, value in changes.items():
         *sections, name = key.split("__")
         place = content

@@ -64,7 +64,12 @@ def test_the_two_commits_hold_base_and_tuned() -> None:
         "epochs": 0
     }
     assert git("show", f"{base}:metrics/tuned.json") == git("show", f"{tuned}:metrics/base.json")
-    assert git("show", f"{tuned}:metrics/tuned.json") == (ROOT / "metrics/tuned.json").read_text(encoding="utf-8")
+    # The scores of that commit are those of today; a metric that was added since has no value there.
+    then, now = (
+        json.loads(git("show", f"{tuned}:metrics/tuned.json")),
+        json.loads((ROOT / "metrics/tuned.json").read_text()),
+    )
+    assert then == {key: now.get(key) for key in then}
 
 
 def test_dvc_metrics_diff_prints_both() -> None:
@@ -76,12 +81,11 @@ def test_dvc_metrics_diff_prints_both() -> None:
         assert (change[one]["old"], change[one]["new"]) == (scores("base")[one], scores("tuned")[one])
 
 
-def test_the_demo_remote_holds_the_adapter_and_the_texts_and_nothing_else() -> None:
+def test_the_demo_remote_holds_the_adapter_and_nothing_else() -> None:
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     outs = {out["path"]: out["md5"] for entry in lock.values() for out in entry["outs"]}
-    wanted = {outs[path] for path in ("models/adapter", *(str(paths.predictions(one)) for one in ("base", "tuned")))}
     folder = json.loads((REMOTE / outs["models/adapter"][:2] / outs["models/adapter"][2:]).read_text())
-    wanted |= {file["md5"] for file in folder}
+    wanted = {outs["models/adapter"], *(file["md5"] for file in folder)}
     objects = {file: file.parent.name + file.name for file in REMOTE.rglob("*") if file.is_file()}
     assert set(objects.values()) == wanted
     for file, name in objects.items():

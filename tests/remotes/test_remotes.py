@@ -45,7 +45,7 @@ def pulled(checkout: Checkout) -> dict[str, bytes]:
     return contents(checkout.folder / "models/adapter")
 
 
-def test_a_bare_push_takes_the_adapter_and_its_texts_and_nothing_else(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_bare_push_takes_the_adapter_and_nothing_else(checkout: Checkout, tmp_path: Path) -> None:
     checkout.run("dvc", "push", ok=False)  # there is no remote for data, and it says so
     ours = {name for name, settings in outs().items() if settings.get("remote") == "adapters"}
     there = list(contents(checkout.folder / "adapters").values())
@@ -54,6 +54,7 @@ def test_a_bare_push_takes_the_adapter_and_its_texts_and_nothing_else(checkout: 
         files = [path] if path.is_file() else list(path.iterdir())
         for file in files:
             assert (file.read_bytes() in there) is (name in ours), name
+    assert ours == {"models/adapter"}
     private = {name for name in outs() if name.startswith(("data/", "models/base"))} - ours
     assert {"data/raw", "data/clean.parquet", "data/train.parquet", "data/test.parquet", "models/base"} <= private
 

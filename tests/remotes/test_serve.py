@@ -14,7 +14,8 @@ import torch
 from openai import OpenAI
 from transformers import AutoModelForCausalLM
 
-from copywriter import export, paths
+from copywriter import paths
+from copywriter.export import merged
 from copywriter.prompt import Prompter, load_tokenizer
 from stages import train_qlora
 from tests.conftest import ROOT, changed
@@ -30,7 +31,7 @@ def address(room: Path) -> Iterator[str]:
     (room / "sources.yaml").write_bytes((ROOT / "sources.yaml").read_bytes())
     p = prepare(room, epochs=3, learning_rate=0.02)
     train_qlora.run(p)
-    export.merged(paths.ADAPTER, Path("merged"), p)
+    merged.write(paths.ADAPTER, Path("merged"), p)
     port = free_port()
     program = Path(sys.executable).with_name("transformers")
     command = [str(program), "serve", "merged", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
@@ -62,7 +63,7 @@ def test_the_openai_client_gets_the_models_text(address: str) -> None:
     p = changed(max_length=96, max_prompt_length=64)
     question = p.prompt.questions[0]
     (ids,) = Prompter(tokenizer, p).prompts([TITLE], [question])
-    message = p.prompt.template.format(question=question, title=TITLE, neighbours="")
+    message = p.prompt.template.format(question=question, title=TITLE, facts="", neighbours="")
     client = OpenAI(base_url=address, api_key="none")
     answer = client.chat.completions.create(
         model="merged",
