@@ -12,7 +12,7 @@ from copywriter import files, paths, prompt, records
 from copywriter.code_hash import code_hash
 from copywriter.evaluation import likelihood
 from copywriter.evaluation.predictions import Prediction, Source
-from copywriter.generation import decode_batch, generate, generation_cache, kv_cache, sampling
+from copywriter.generation import constrained_numbers, decode_batch, generate, generation_cache, kv_cache, sampling
 from copywriter.generation.candidates import Candidates
 from copywriter.modeling import compilation, cuda_graph, device, loading, lora_merge, nf4_values
 from copywriter.params import Params
@@ -27,6 +27,7 @@ WRITING = (  # the code that decides a text
     generate,
     kv_cache,
     sampling,
+    constrained_numbers,
     decode_batch,
     compilation,
     cuda_graph,

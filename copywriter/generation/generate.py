@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from copywriter.errors import UserError, progress
-from copywriter.generation import kv_cache
+from copywriter.generation import constrained_numbers, kv_cache
 from copywriter.generation.decode_batch import DecodeBatch
 from copywriter.generation.sampling import Sampler
 from copywriter.modeling import compilation
@@ -45,10 +45,9 @@ def texts(
 ) -> Iterator[tuple[int, Generated]]:
     """The index of each prompt and the text that `model` generates for it, in order of completion. See `decode`."""
     end = int(tokenizer.eos_token_id)
+    digits = constrained_digits(model, tokenizer, decoding)
     with tqdm(**progress("texts", len(prompts))) as bar:
-        for prompt, ids in decode(
-            model, prompts, end, decoding, None, width, compiled, temperature=temperature, streams=streams
-        ):
+        for prompt, ids in decode(model, prompts, end, decoding, None, width, compiled, temperature, streams, digits):
             yield prompt, _decoded(tokenizer, ids, end)
             bar.update()
 
@@ -64,20 +63,20 @@ def decode(
     compiled: bool = False,
     temperature: float = 0.0,
     streams: Sequence[int] | None = None,
+    digits: torch.Tensor | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """The index of each prompt and its new token ids, up to `end` (included), in order of completion.
 
     `most`: the largest number of new tokens of each prompt, max_new_tokens where None. `width`: the length to which
     prompts are padded, that of the longest where 0; it can change a text by rounding. `compiled`: on CUDA, compile the
     model's blocks. `temperature`: 0 is greedy; above, each prompt has its stream of random numbers in `streams`, see
-    sampling.stream_of.
+    sampling.stream_of. `digits`: those of constrained_digits.
     """
     waiting = sorted(range(len(prompts)), key=lambda one: -len(prompts[one]))  # taken from the end: shortest first
     fixed = model.device.type == "cuda"
     size = decoding.batch_size if fixed else min(decoding.batch_size, len(prompts), _CPU_BATCH_SIZE)
     at_once = max(1, size // 8)
-    vocabulary = model.get_output_embeddings().weight.shape[0]  # type: ignore[no-untyped-call]
-    sampler = Sampler(decoding, end, vocabulary, temperature, model.device)
+    sampler = Sampler(decoding, end, vocabulary_size(model), temperature, model.device, digits)
     longest = max(width, max(map(len, prompts), default=0))
     with kv_cache.enabled(model), compilation.compiled(model) if compiled else nullcontext(), _memory(decoding):
         batch = DecodeBatch(model, size, longest, decoding.max_new_tokens, sampler, compiled)
@@ -101,6 +100,20 @@ def decode(
                 batch.shrink(list(running))
                 running = dict(enumerate(running.values()))
                 size = len(running)
+
+
+def vocabulary_size(model: PreTrainedModel) -> int:
+    """The number of logits, which may be larger than the tokenizer's vocabulary."""
+    return int(model.get_output_embeddings().weight.shape[0])  # type: ignore[no-untyped-call]
+
+
+def constrained_digits(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoding: Decoding
+) -> torch.Tensor | None:
+    """The tokens with digits (vocabulary) for a Sampler; None where `decoding` does not constrain numbers."""
+    if not decoding.constrain_numbers:
+        return None
+    return constrained_numbers.digit_tokens(tokenizer, vocabulary_size(model))
 
 
 @torch.inference_mode()

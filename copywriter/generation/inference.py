@@ -179,9 +179,10 @@ class InferenceModel:
 
         `words`: about how many words to write, 1 to 400; None leaves the length to the model.
         """
-        vocabulary = self._model.get_output_embeddings().weight.shape[0]  # type: ignore[no-untyped-call]
         decoding = self._params.decoding
-        settings = (decoding, self._prompter.end, vocabulary, temperature, self._model.device)
+        digits = generate.constrained_digits(self._model, self._tokenizer, decoding)
+        vocabulary = generate.vocabulary_size(self._model)
+        settings = (decoding, self._prompter.end, vocabulary, temperature, self._model.device, digits)
         if words is None:
             sampler = Sampler(*settings)
         else:

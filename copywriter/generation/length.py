@@ -40,11 +40,12 @@ class LengthSampler(Sampler):
         vocabulary: int,
         temperature: float,
         device: torch.device | str,
+        digits: torch.Tensor | None,
         tokenizer: PreTrainedTokenizerBase,
         words: int,
     ) -> None:
         """As Sampler's; `words`: the requested number of words, separated by white space."""
-        super().__init__(decoding, end, vocabulary, temperature, device)
+        super().__init__(decoding, end, vocabulary, temperature, device, digits)
         self._tokenizer = tokenizer
         self._words = words
         marks = (ids[-1] for ids in tokenizer([f"a{mark}" for mark in ".!?"], add_special_tokens=False)["input_ids"])

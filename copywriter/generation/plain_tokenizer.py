@@ -31,6 +31,10 @@ class PlainTokenizer:
         encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=add_special_tokens)
         return {"input_ids": [one.ids for one in encoded]}
 
+    def get_vocab(self) -> dict[str, int]:
+        """The id of each token, special ones included."""
+        return dict(self._tokenizer.get_vocab(with_added_tokens=True))
+
     def decode(
         self, ids: Sequence[int], skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool = False
     ) -> str:

@@ -4,6 +4,7 @@ import hashlib
 
 import torch
 
+from copywriter.generation import constrained_numbers
 from copywriter.params import Decoding
 
 _OFFSETS = 2**20  # starts of a row's noise in the table
@@ -28,8 +29,14 @@ class Sampler:
         vocabulary: int,
         temperature: float = 0.0,
         device: torch.device | str = "cpu",
+        digits: torch.Tensor | None = None,
     ) -> None:
-        """`end`: the token that ends a text; `vocabulary`: the number of logits; `temperature`: 0 is greedy."""
+        """`end`: the token that ends a text; `vocabulary`: the number of logits; `temperature`: 0 is greedy.
+
+        `digits` (vocabulary): see constrained_numbers.digit_tokens; None where `decoding` does not constrain numbers.
+        """
+        if decoding.constrain_numbers != (digits is not None):
+            raise ValueError("digits are given if and only if decoding.constrain_numbers is set")
         self.end = end
         self.padding = vocabulary  # no token has this id
         self._temperature = temperature
@@ -39,6 +46,7 @@ class Sampler:
             self._noise = -exponential.log().to(device)
         self._penalty = decoding.repetition_penalty
         self._ngram = decoding.no_repeat_ngram_size
+        self._digits = None if digits is None else digits.to(device)
 
     def __call__(
         self,
@@ -65,6 +73,7 @@ class Sampler:
         if self._penalty != 1:
             lower = torch.where(logits > 0, logits / self._penalty, logits * self._penalty)
             logits = torch.where(self._vocabulary_mask(generated), lower, logits)
+        unbanned = logits
         if 0 < self._ngram <= generated.shape[1]:
             size = self._ngram - 1
             last = count[:, None] - size + torch.arange(size, device=count.device)
@@ -72,6 +81,11 @@ class Sampler:
             repeats = self._vocabulary_mask(self._continuations(prefix, generated))
             allowed = self._vocabulary_mask(self._continuations(prefix, prompt))
             logits = logits.masked_fill(repeats & ~allowed, float("-inf"))
+        if self._digits is not None:
+            following, ends = constrained_numbers.allowed(self._digits, generated, count, prompt)
+            # A number that must go on does so whatever the ban on n-grams says: otherwise no token might be left.
+            logits = torch.where(ends[:, None], logits, unbanned)
+            logits = logits.masked_fill(~torch.where(self._digits, following, ends[:, None]), float("-inf"))
         return logits
 
     def _vocabulary_mask(self, tokens: torch.Tensor) -> torch.Tensor:

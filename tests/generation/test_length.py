@@ -31,7 +31,7 @@ def next_token(tokenizer: Any, text: str, words: int, wanted: int, temperature: 
     """The token that a sampler for `words` words takes after `text`."""
     decoding = changed(decoding__no_repeat_ngram_size=0, decoding__repetition_penalty=1.0).decoding
     end = int(tokenizer.eos_token_id)
-    sampler = LengthSampler(decoding, end, len(tokenizer), temperature, "cpu", tokenizer, words)
+    sampler = LengthSampler(decoding, end, len(tokenizer), temperature, "cpu", None, tokenizer, words)
     ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
     padded = torch.cat([ids, torch.full((1, 5), sampler.padding)], dim=1)
     count = torch.tensor([ids.shape[1]])
@@ -80,7 +80,7 @@ def test_a_sentence_without_end_gets_one(tiny_base: Path) -> None:
 def test_rows_of_a_batch_have_lengths_of_their_own(tiny_base: Path) -> None:
     tokenizer = load_tokenizer(tiny_base)
     end = int(tokenizer.eos_token_id)
-    sampler = LengthSampler(changed().decoding, end, len(tokenizer), 0.0, "cpu", tokenizer, 6)
+    sampler = LengthSampler(changed().decoding, end, len(tokenizer), 0.0, "cpu", None, tokenizer, 6)
     rows = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (SIX, "One two.", "One two")]
     width = max(map(len, rows))
     padded = torch.tensor([row + [sampler.padding] * (width - len(row)) for row in rows])
