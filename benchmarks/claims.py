@@ -9,7 +9,6 @@ with these params and rows is not run again: a call after an interruption contin
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from typing import Any
 
 import yaml
 
-from benchmarks.sides import ROOT
 from copywriter import errors, files, params, paths
 from copywriter.errors import UserError
 from copywriter.evaluation import row_statistics, significance
@@ -30,7 +28,7 @@ from copywriter.evaluation.row_statistics import Statistics
 from copywriter.evaluation.scores import NAMES
 from copywriter.evaluation.verdict import number, outcome
 from copywriter.retrieval import neighbours
-from tests.support import trial
+from tests.support import process, trial
 
 UNCHANGED = "unchanged"
 SHOWN = ("nll", "bleu", "rougeL", "chrf", "stopped")
@@ -99,11 +97,7 @@ def run(folder: Path, variant: Variant) -> None:
     if ended.exists() and json.loads(ended.read_text(encoding="utf-8"))["asked"] == asked:
         return
     ended.unlink(missing_ok=True)
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "COPYWRITER_RUNS": str(folder / "runs"),
-        "DVC_ROOT": str(folder),
-    }
+    environment = process.environment() | {"COPYWRITER_RUNS": str(folder / "runs"), "DVC_ROOT": str(folder)}
     seconds = {}
     for module, *arguments in _STAGES:
         started = time.perf_counter()
