@@ -84,8 +84,8 @@ def _run(asked: params.Params, interrupts: Interrupts) -> str:
             training = of.trainer(folder, callbacks, interrupts, writer.check if writer else lambda: None)
             training.fit()
             history = training.state.log_history
-            for line in filter(None, [best_step.advice(history, asked.epochs)] if main else []):
-                print(f"train_qlora: {line}", file=sys.stderr)
+            if main and (advice := best_step.advice(history, asked.epochs)):
+                print(f"train_qlora: {advice}", file=sys.stderr)
             round_to_shipped(training.step.weights)
         contents = receipt.contents(of, training)
         if main:
