@@ -3,6 +3,9 @@
 Ours are the stages from fetch to split as DVC runs them, each a process, in a folder of their own. The other
 side is benchmarks/notebook.py. Both start from one file of benchmarks/make_catalogue.py and end with three Parquet
 files; they run in turns, size by size. Prints tables for docs/.
+
+With --retrieve ours alone, from fetch to retrieve: the sample has all rows that cleaning keeps, and the catalogue has a
+long tail of rare words (benchmarks/tail.py). Prints the growth of time and memory too.
 """
 
 import argparse
@@ -18,7 +21,8 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks import make_catalogue
+from benchmarks import growth, make_catalogue
+from benchmarks.markdown import table
 from copywriter import files, paths, records, text
 from copywriter.records import Product
 from tests.support import measure
@@ -26,6 +30,7 @@ from tests.support import measure
 ROOT = Path(__file__).parents[1]
 SIZES = (100_000, 500_000, make_catalogue.OFFICIAL)
 STAGES = ("fetch", "clean", "sample", "split")
+RETRIEVE = (*STAGES, "retrieve")
 PARTS = (paths.TRAIN, paths.VALIDATION, paths.TEST)
 ROWS_AT_ONCE = 100_000  # of the notebooks' second try
 
@@ -51,23 +56,40 @@ class Side:
         return max(step.peak_bytes for step in self.steps.values()) / 2**30
 
 
-def ours(file: Path, folder: Path) -> Side:
-    """The pipeline's data stages, in a project of their own with the file as its data set."""
-    params = yaml.safe_load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
+def project(file: Path, folder: Path, sample: int | None = None) -> None:
+    """A project in `folder` with the file as its data set; `sample`: the rows of its sample, else as in params.yaml."""
+    params = yaml.safe_load((ROOT / paths.PARAMS).read_text(encoding="utf-8")) | {"dataset": "measured"}
+    if sample:
+        params["sample"]["size"] = sample
     fields = {"title": "title", "description": "content", "licence": "the project's own"}
     place = paths.CATALOGUES / file.name
     (folder / place).parent.mkdir()
     (folder / place).symlink_to(file)
     entry = {"kind": "file", "path": str(place), "sha256": files.sha256(file), **fields}
     sources = {"datasets": {"measured": entry}, "models": {}}
-    for name, content in ((paths.PARAMS, params | {"dataset": "measured"}), (paths.SOURCES, sources)):
+    for name, content in ((paths.PARAMS, params), (paths.SOURCES, sources)):
         (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def run_stages(stages: Iterable[str], folder: Path) -> dict[str, measure.Run]:
+    """Runs stages of the project in `folder`, each a process; SystemExit when one runs out of memory."""
     variables = {
         "PYTHONPATH": str(ROOT),
         "COPYWRITER_RUNS": str(folder / "runs"),
         "COPYWRITER_CACHE": str(folder / "cache"),
     }
-    steps = {stage: measure.run(["-m", f"stages.{stage}"], folder, variables) for stage in STAGES}
+    steps = {}
+    for stage in stages:
+        steps[stage] = step = measure.run(["-m", f"stages.{stage}"], folder, variables)
+        if step.failed:
+            raise SystemExit(f"{stage}: {step.failed} after {step.seconds:.0f} s")
+    return steps
+
+
+def ours(file: Path, folder: Path) -> Side:
+    """The pipeline's data stages, in a project of their own with the file as its data set."""
+    project(file, folder)
+    steps = run_stages(STAGES, folder)
     return summary(steps, json.loads((folder / paths.CLEAN_COUNTS).read_text())["kept"], [folder / p for p in PARTS])
 
 
@@ -100,11 +122,6 @@ def leaked(train: Iterable[Product], test: Iterable[Product]) -> int:
     return sum(
         tuple(text.words(row.title)) in titles or tuple(text.words(row.description)) in descriptions for row in test
     )
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines)) + "\n"
 
 
 def report(sides: Mapping[int, tuple[Side, Side]]) -> str:
@@ -142,20 +159,32 @@ def main() -> None:
     parser.add_argument(
         "--mojibake", action="store_true", help="the notebooks' way repairs it too, as ours always does"
     )
+    parser.add_argument(
+        "--retrieve", action="store_true", help="ours alone, from fetch to retrieve, with all rows in the sample"
+    )
     given = parser.parse_args()
+    if given.retrieve and given.mojibake:
+        parser.error("--mojibake is for the notebooks' way, which --retrieve leaves out")
     cores = len(os.sched_getaffinity(0))
-    sides = {}
+    sides, chains = {}, {}
     for size in given.rows:
         with tempfile.TemporaryDirectory() as aside:
             work = Path(aside)
-            file = (given.folder or work).absolute() / f"catalogue-{size}-{given.seed}.json.gz"
+            name = f"catalogue-{size}-{given.seed}{'-tail' if given.retrieve else ''}.json.gz"
+            file = (given.folder or work).absolute() / name
             if not file.exists():
-                print(make_catalogue.write(file, size, given.seed, cores), file=sys.stderr, flush=True)
+                print(make_catalogue.write(file, size, given.seed, cores, given.retrieve), file=sys.stderr, flush=True)
+            if given.retrieve:
+                project(file, work, sample=size)
+                chains[size] = growth.chain(run_stages(RETRIEVE, work), work)
+                print(f"{size:,} rows: {chains[size].seconds[growth.WHOLE]:.1f} s", file=sys.stderr, flush=True)
+                continue
             for name in ("ours", "notebooks"):
                 (work / name).mkdir()
             sides[size] = ours(file, work / "ours"), notebooks(file, work / "notebooks", given.mojibake)
         print(f"{size:,} rows: {sides[size][0].seconds:.1f} s and {sides[size][1].seconds:.1f} s", file=sys.stderr)
-    print(f"{cores} cores, Python {platform.python_version()}, pandas {metadata.version('pandas')}\n\n{report(sides)}")
+    tables = growth.report(chains) if given.retrieve else report(sides)
+    print(f"{cores} cores, Python {platform.python_version()}, pandas {metadata.version('pandas')}\n\n{tables}")
 
 
 if __name__ == "__main__":

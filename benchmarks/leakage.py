@@ -16,7 +16,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import table
+from benchmarks.markdown import table
 from copywriter import files, params, records, sources, stage, text
 from copywriter.records import Product
 from copywriter.splitting import families

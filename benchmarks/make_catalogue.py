@@ -2,7 +2,9 @@
 
 Products, words and dirt are those of the practice catalogue; what is empty, what comes again, dirt and lengths follow
 the counts of LF-AmazonTitles-1.3M. A line is settled by the seed, the number of lines and its own number, so the number
-of processes changes nothing. FILE.json.gz is the official trn.json.gz; FILE.zip has it inside, as it is published.
+of processes changes nothing. --tail puts rare words (benchmarks/tail.py) into titles and descriptions, since the few
+templates of descriptions join ever more products to one family. FILE.json.gz is the official trn.json.gz; FILE.zip has
+it inside, as it is published.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks import tail
 from copywriter import errors, files, stage
 from copywriter.fetching import practice
 from copywriter.fetching.phrases import banks
@@ -40,6 +43,7 @@ LENGTHS = (  # of a description before its dirt, in characters, by the share of 
 ENORMOUS = (50_000, 193_000)  # one line in so many has a description of so many characters
 TITLE_DIRT = banks()["title_dirt"] | {"blank": 0.0}  # the official counts know no blank texts
 CONTENT_DIRT = banks()["content_dirt"] | {"blank": 0.0, "edition": 0.56, "copyright": 0.33}  # of books, mostly
+TAIL_DIRT = CONTENT_DIRT | {"foreign": 0.0}  # the few texts in other languages would be the same in many rows
 MEMBER = "LF-Amazon-1.3M/trn.json.gz"
 LINES_PER_BLOCK = 2_048
 
@@ -76,23 +80,28 @@ def dealt(total: int, counts: Sequence[int]) -> NDArray[np.intp]:
     return np.repeat(range(len(counts)), np.diff(ends, prepend=0))
 
 
-def product(line: Any, after: Any, seed: int) -> dict[str, Any]:
-    """The object of a line, which may take after another."""
+def product(line: Any, after: Any, seed: int, words: int = 0) -> dict[str, Any]:
+    """The object of a line, which may take after another; `words`: how many rare words there are, 0 for none in it."""
     rng, has, again = Random(seed << 32 | int(line["number"])), PARTS[line["parts"]][0], line["again"]
     first = after if again == SISTER else line
     item = practice.article(list(banks()["categories"])[first["category"]], int(first["wording"]), int(first["length"]))
     item = practice.sister(item, rng) if again == SISTER else item
+    named, described = title(item, line), practice.description(item) if "content" in has else ""
+    if words:  # a sister's are those of the line that it takes after, so that it stays a near-duplicate
+        rare = Random(f"{seed} {first['number']}")
+        named, described = tail.with_title(named, words, rare), tail.with_description(described, words, rare)
+    dirt = TAIL_DIRT if words else CONTENT_DIRT
     count = 1 + int(rng.random() * 43)
     gap = practice.LABELS // count - 1
     row = {
         "uid": f"B{line['number']:09d}",
-        "title": practice.dirty(title(item, line), TITLE_DIRT, item, rng) if "title" in has else "",
-        "content": practice.dirty(practice.description(item), CONTENT_DIRT, item, rng) if "content" in has else "",
+        "title": practice.dirty(named, TITLE_DIRT, item, rng) if "title" in has else "",
+        "content": practice.dirty(described, dirt, item, rng) if "content" in has else "",
         "target_ind": list(accumulate([1 + int(rng.random() * gap) for _ in range(count)])),
         "target_rel": [1.0] * count,
     }
     kept = {DUPLICATE: practice.REPEATED[line["wording"] % 3], SAME_CONTENT: ("content",)}.get(int(again), ())
-    earlier = product(after, after, seed) if kept else {}
+    earlier = product(after, after, seed, words) if kept else {}
     return row | {key: earlier[key] for key in kept}
 
 
@@ -102,9 +111,9 @@ def title(item: practice.Article, line: Any) -> str:
     return f"{min(item.title, replace(item, wording=item.wording ^ 1).title, key=len)} {code}"
 
 
-def block(lines: tuple[Lines, Lines], seed: int) -> tuple[bytes, int]:
+def block(lines: tuple[Lines, Lines], seed: int, words: int) -> tuple[bytes, int]:
     """Lines as they stand in the file, compressed to a member of their own, and how many bytes they were."""
-    rows = (product(line, after, seed) for line, after in zip(*lines, strict=True))
+    rows = (product(line, after, seed, words) for line, after in zip(*lines, strict=True))
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     return gzip.compress(content, 1, mtime=0), len(content)
 
@@ -124,8 +133,9 @@ def opened(file: Path) -> Iterator[IO[bytes]]:
             yield stream
 
 
-def write(file: Path, rows: int, seed: int, processes: int) -> str:
-    """Writes the catalogue; a summary."""
+def write(file: Path, rows: int, seed: int, processes: int, rare: bool = False) -> str:
+    """Writes the catalogue, with a long tail of rare words or without; a summary."""
+    words = tail.distinct(rows) if rare else 0
     lines, after = plan(rows, seed)
     blocks = (
         (lines[at : at + LINES_PER_BLOCK], lines[after[at : at + LINES_PER_BLOCK]])
@@ -133,7 +143,7 @@ def write(file: Path, rows: int, seed: int, processes: int) -> str:
     )
     size = 0
     with opened(file) as stream, Pool(processes) as pool, tqdm(**errors.progress("lines", rows)) as bar:
-        for compressed, length in pool.imap(partial(block, seed=seed), blocks):
+        for compressed, length in pool.imap(partial(block, seed=seed, words=words), blocks):
             stream.write(compressed)
             size += length
             bar.update(min(LINES_PER_BLOCK, rows - bar.n))
@@ -147,8 +157,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=OFFICIAL)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--tail", action="store_true", help="with a long tail of rare words in titles and descriptions")
     given = parser.parse_args()
-    stage.run("make_catalogue", lambda: write(given.out, given.rows, given.seed, given.processes))
+    stage.run("make_catalogue", lambda: write(given.out, given.rows, given.seed, given.processes, given.tail))
 
 
 if __name__ == "__main__":

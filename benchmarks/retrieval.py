@@ -16,6 +16,7 @@ import time
 
 import numpy as np
 
+from benchmarks.tail import SYLLABLES, distinct
 from copywriter import parallel
 from copywriter.fetching import practice
 from copywriter.fetching.phrases import banks
@@ -25,7 +26,6 @@ from copywriter.retrieval.neighbours import Neighbours
 from copywriter.retrieval.search import search
 
 SIZES = (10_000, 40_000, 200_000, 1_350_000)
-SYLLABLES = [a + b for a in "bcdfghjklmnprstvwz" for b in ("a", "e", "i", "o", "u", "ar", "en", "is", "on")]
 SAMPLE = 300  # queries that are also answered by brute force
 
 
@@ -36,7 +36,7 @@ def titles_of(size: int) -> list[str]:
     kinds, words = chance.integers(len(categories), size=size), chance.integers(2**31, size=size)
     vocabulary = [
         "".join(SYLLABLES[part] for part in chance.integers(len(SYLLABLES), size=length))
-        for length in chance.integers(2, 6, size=int(20 * size**0.65))
+        for length in chance.integers(2, 6, size=distinct(size))
     ]
     counts = chance.integers(0, 5, size=size)
     ranks = (len(vocabulary) ** chance.random(counts.sum())).astype(np.int64)  # Zipf: a word's share falls as 1 / rank

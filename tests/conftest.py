@@ -41,7 +41,7 @@ def warm_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 # The files that take longest, longest first. They start first, so that no worker ends minutes after the other.
 LONGEST = (
     *("tests/test_pipeline.py", "tests/tools/test_gpu_run.py", "tests/test_golden.py", "tests/stress/test_kill.py"),
-    *("tests/tools/test_colab.py", "tests/tools/test_find_python.py"),
+    *("tests/stress/test_real_base.py", "tests/tools/test_colab.py", "tests/tools/test_find_python.py"),
     *("tests/remotes/test_remotes.py", "tests/checkpoints/test_checkouts.py", "tests/training/test_processes.py"),
     *("tests/training/test_faults.py", "tests/stages/test_train_qlora.py", "tests/stages/test_evaluate.py"),
     *("tests/benchmarks/test_benchmarks_quality.py", "tests/benchmarks/test_benchmarks_start.py"),

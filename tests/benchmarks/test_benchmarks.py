@@ -34,6 +34,29 @@ def test_both_sides_run_on_the_same_file(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["catalogue-600-42.json.gz"]
 
 
+def test_from_fetch_to_retrieve_every_clean_row_is_used(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.data", "--retrieve", "--rows", "300", "600", "--folder", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if "|" in line]
+    assert lines[0] == ["rows", *data.RETRIEVE, "whole", "s per million rows"]
+    clean, train = (int(cell) for cell in next(line for line in reversed(lines) if line[0] == "600")[1:3])
+    assert clean > 300
+    assert train == clean - 2 * round(clean * 0.1)
+    assert "From 300 to 600 rows time grows as rows^" in done.stdout
+    assert {file.name for file in tmp_path.iterdir()} == {f"catalogue-{rows}-42-tail.json.gz" for rows in (300, 600)}
+
+
+def test_a_stage_out_of_memory_ends_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "run", lambda *_: measure.Run(3.0, 1, "", "out of memory"))
+    with pytest.raises(SystemExit, match="fetch: out of memory after 3 s"):
+        data.run_stages(data.RETRIEVE, tmp_path)
+
+
 def test_the_second_try_reads_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "catalogue.json.gz"
     make_catalogue.write(file, 300, 1, 1)

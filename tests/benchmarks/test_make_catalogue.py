@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks import make_catalogue
+from copywriter.records import Product
+from copywriter.splitting import families
 
 ROWS = 12_000
 
@@ -97,6 +99,30 @@ def test_near_duplicates_are_planted(both: list[dict[str, Any]]) -> None:
         frozenset(re.findall(r"[A-Z][^.<&]{40,}(?=\.)", content)) for content in long if content.isascii()
     )
     assert sum(count - 1 for shared, count in sentences.items() if len(shared) > 3) > 10
+
+
+def test_with_a_long_tail_templates_no_longer_join_families(
+    file: Path, both: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    make_catalogue.write(tmp_path / "tail.json.gz", ROWS, seed=3, processes=2, rare=True)
+    with gzip.open(tmp_path / "tail.json.gz", "rt", encoding="utf-8") as stream:
+        rare = [row for row in map(json.loads, stream) if row["title"] and row["content"]]
+    assert len(rare) == len(both)
+
+    def sizes(rows: list[dict[str, Any]]) -> Counter[int]:
+        products = [Product(row["title"], row["content"]) for row in rows]
+        return Counter(families.families(products).tolist())
+
+    joined, apart = sizes(both), sizes(rare)
+    assert max(apart.values()) < max(joined.values()) / 2
+    planted = (make_catalogue.DUPLICATES + make_catalogue.SISTERS + make_catalogue.SAME_CONTENTS) / 1_390_100
+    assert 0.5 * planted < 1 - len(apart) / len(rare) < 1 - len(joined) / len(both)
+
+
+def test_the_tail_is_the_same_for_any_number_of_processes(tmp_path: Path) -> None:
+    for name, processes in (("one", 1), ("two", 2)):
+        make_catalogue.write(tmp_path / f"{name}.gz", 5_000, 5, processes, rare=True)
+    assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
 
 
 def test_the_bytes_depend_on_seed_and_rows_alone(tmp_path: Path) -> None:
