@@ -47,6 +47,7 @@ class Judge:
         self._prompter = Prompter(self.tokenizer, p)
         self._width = p.max_prompt_length
         self._compile = p.advanced.compile is not False
+        self._decoding, self._constrain_numbers = p.decoding, p.advanced.constrain_numbers
         titles = [row.title for row in rows]
         self.prompts = self._prompter.prompts(titles)
         self._examples = self._prompter.examples(titles, [row.description for row in rows])
@@ -62,7 +63,15 @@ class Judge:
         sides = {}
         for name, decoding in decodings.items():
             written = dict(
-                generate.texts(dense, self.tokenizer, self.prompts, decoding, self._width, compiled=compiled)
+                generate.texts(
+                    dense,
+                    self.tokenizer,
+                    self.prompts,
+                    decoding,
+                    self._width,
+                    compiled,
+                    constrain_numbers=self._constrain_numbers and decoding == self._decoding,
+                )
             )
             sides[name] = self.side([written[row] for row in range(len(self.rows))], nll)
         return sides

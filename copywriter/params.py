@@ -108,10 +108,10 @@ class Decoding(Section):
     batch_size: Count
     repetition_penalty: Annotated[float, Field(gt=0)]
     no_repeat_ngram_size: Annotated[int, Field(ge=0)]
-    constrain_numbers: bool
 
 
 class Advanced(Section):
+    constrain_numbers: bool
     memory_fit: Literal["auto", "stop"]
     dequantize: Literal["auto"] | bool
     gradient_checkpointing: bool

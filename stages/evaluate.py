@@ -3,7 +3,8 @@
 Reads  data/test.parquet, data/train.parquet (for the scores of copying and grounding), models/base, and for `tuned`
        models/adapter
 Writes data/predictions_VARIANT.jsonl, data/statistics_VARIANT.parquet, metrics/VARIANT.json
-Params max_length, max_prompt_length, quantization, precision, compile, prompt, decoding
+Params max_length, max_prompt_length, quantization, precision, prompt, retrieval, decoding, advanced.compile,
+       advanced.constrain_numbers
 
 Texts and likelihoods are cached in runs/ under a digest of everything that determines them; scoring is not part of it.
 """
@@ -35,7 +36,8 @@ def score(variant: str, rows: Sequence[predictions.Prediction], precision: str, 
         rows, training_ngrams, predictions.shown(rows, train), longest_response=p.max_response_length
     )
     result = scores.rounded(statistics.sum(0))
-    decoding = [f"{key}:{value}" for key, value in p.decoding.model_dump().items()]
+    settings = p.decoding.model_dump() | {"constrain_numbers": p.advanced.constrain_numbers}
+    decoding = [f"{key}:{value}" for key, value in settings.items()]
     predictions.write(paths.predictions(variant), rows)
     row_statistics.write(paths.statistics(variant), statistics)
     files.write_json(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from copywriter.generation import consensus
 from copywriter.generation.generate import Generated
+from copywriter.grounding import Stated, unsupported
 from copywriter.params import Params
 from copywriter.prompt import Prompter
 from copywriter.records import Product
@@ -45,7 +46,7 @@ class Candidates:
         `products`: the training rows by number.
         """
         self._prompter, self._count = prompter, p.retrieval.neighbours
-        self._found, self._products = found, products
+        self._rows, self._found, self._products = rows, found, products
         written = [max(1, min(p.decoding.candidates, len(some))) for some in found]
         self.starts = [0, *itertools.accumulate(written)]
         self._shown = [
@@ -69,7 +70,8 @@ class Candidates:
             own = [one.description for one in self._of(found)]
             similarities = [similarity for _, similarity in found]
             weights = consensus.weights(similarities[: len(written)], similarities)
-            best = consensus.choose([*(one.text for one in written), *own], weights)
+            odd = [self._unsupported(row, start + at, one.text) for at, one in enumerate(written)]
+            best = consensus.choose([*(one.text for one in written), *own], weights, [*odd, *[0] * len(own)])
             if best >= len(written):
                 number = best - len(written)
                 whole = Generated(own[number], stopped=True, tokens=0)
@@ -78,6 +80,11 @@ class Candidates:
         shown = self._shown[start]
         words = self._prompter.words_shown(self.prompts[start], self._of(shown)) if shown else []
         return Chosen(written[0], tuple((*one, count) for one, count in zip(shown, words, strict=True) if count))
+
+    def _unsupported(self, row: int, prompt: int, text: str) -> int:
+        """How many numbers of a written text neither its title, its facts nor the products of its prompt state."""
+        sources = (f"{one.title}\n{one.description}" for one in self._of(self._shown[prompt]))
+        return len(unsupported(text, Stated((self._rows[row].title, self._rows[row].facts, *sources))))
 
     def _of(self, some: Sequence[tuple[int, float]]) -> list[Product]:
         return [self._products[row] for row, _ in some]

@@ -1,8 +1,9 @@
 """Minimum Bayes risk decoding: of several candidate texts for a title, the one that agrees best with all of them.
 
 Candidates are the texts that a model wrote, each with another of the title's neighbours in its prompt first, and the
-neighbours' own descriptions. Agreement is chrF, weighted by how similar the products are (Kumar and Byrne, "Minimum
-Bayes-Risk Decoding for Statistical Machine Translation", 2004; Popović, "chrF", 2015).
+neighbours' own descriptions. Agreement is chrF, weighted by how similar the products are; each unsupported number costs
+a text some of it (Kumar and Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", 2004; Popović,
+"chrF", 2015).
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ _BETA = 2.0  # recall counts twice as much as precision, which keeps short texts
 # Chosen on validation rows of real shops (docs/log.md, 2026-11-28).
 _WRITTEN_POWER = 4
 _OWN_POWER, _OWN_WEIGHT = 2, 2.0
+_UNSUPPORTED = 0.02  # chrF, 0 to 1, that a number which nobody gave the model costs its text
 
 Values = NDArray[np.float64]
 
@@ -33,16 +35,21 @@ def weights(written: Sequence[float], neighbours: Sequence[float]) -> Values:
     return np.concatenate([counts, _OWN_WEIGHT * own**_OWN_POWER])
 
 
-def choose(texts: Sequence[str], weights: Values) -> int:
-    """The number of the candidate with the largest expected chrF; of equal ones the first. An empty text never wins."""
+def choose(texts: Sequence[str], weights: Values, unsupported: Sequence[int]) -> int:
+    """The number of the candidate with the largest expected chrF, less what its unsupported numbers cost.
+
+    `unsupported`: how many numbers and model codes each text has that neither title, facts nor its sources state. Of
+    equal candidates the first is taken. An empty text never wins.
+    """
     if len(texts) < 2:
         return 0
     agreement = pairwise(texts)
     np.fill_diagonal(agreement, 0)
     others = weights[None] * (1 - np.eye(len(texts)))
     expected = (agreement * others).sum(1) / np.maximum(others.sum(1), 1e-12)
+    expected -= _UNSUPPORTED * np.array(unsupported)
     # Rounded: sums of floats may differ in their last digits from machine to machine.
-    expected = np.round(np.where([bool(text.strip()) for text in texts], expected, -1.0), 9)
+    expected = np.round(np.where([bool(text.strip()) for text in texts], expected, -np.inf), 9)
     return int(expected.argmax())
 
 

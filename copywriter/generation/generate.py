@@ -42,10 +42,14 @@ def texts(
     compiled: bool = False,
     temperature: float = 0.0,
     streams: Sequence[int] | None = None,
+    constrain_numbers: bool = False,
 ) -> Iterator[tuple[int, Generated]]:
-    """The index of each prompt and the text that `model` generates for it, in order of completion. See `decode`."""
+    """The index of each prompt and the text that `model` generates for it, in order of completion. See `decode`.
+
+    `constrain_numbers`: a text has only numbers of its prompt, see constrained_numbers.
+    """
     end = int(tokenizer.eos_token_id)
-    digits = constrained_digits(model, tokenizer, decoding)
+    digits = constrained_numbers.digit_tokens(tokenizer, vocabulary_size(model)) if constrain_numbers else None
     with tqdm(**progress("texts", len(prompts))) as bar:
         for prompt, ids in decode(model, prompts, end, decoding, None, width, compiled, temperature, streams, digits):
             yield prompt, _decoded(tokenizer, ids, end)
@@ -70,7 +74,7 @@ def decode(
     `most`: the largest number of new tokens of each prompt, max_new_tokens where None. `width`: the length to which
     prompts are padded, that of the longest where 0; it can change a text by rounding. `compiled`: on CUDA, compile the
     model's blocks. `temperature`: 0 is greedy; above, each prompt has its stream of random numbers in `streams`, see
-    sampling.stream_of. `digits`: those of constrained_digits.
+    sampling.stream_of. `digits`: as Sampler takes them.
     """
     waiting = sorted(range(len(prompts)), key=lambda one: -len(prompts[one]))  # taken from the end: shortest first
     fixed = model.device.type == "cuda"
@@ -105,15 +109,6 @@ def decode(
 def vocabulary_size(model: PreTrainedModel) -> int:
     """The number of logits, which may be larger than the tokenizer's vocabulary."""
     return int(model.get_output_embeddings().weight.shape[0])  # type: ignore[no-untyped-call]
-
-
-def constrained_digits(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoding: Decoding
-) -> torch.Tensor | None:
-    """The tokens with digits (vocabulary) for a Sampler; None where `decoding` does not constrain numbers."""
-    if not decoding.constrain_numbers:
-        return None
-    return constrained_numbers.digit_tokens(tokenizer, vocabulary_size(model))
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ from copywriter.cleaning import facts, rules
 from copywriter.errors import UserError
 from copywriter.generation import generate, loaded
 from copywriter.generation.candidates import Candidates
+from copywriter.generation.constrained_numbers import digit_tokens
 from copywriter.generation.generate import Generated
 from copywriter.generation.length import LengthSampler, new_tokens
 from copywriter.generation.sampling import Sampler, stream_of
@@ -180,8 +181,8 @@ class InferenceModel:
         `words`: about how many words to write, 1 to 400; None leaves the length to the model.
         """
         decoding = self._params.decoding
-        digits = generate.constrained_digits(self._model, self._tokenizer, decoding)
         vocabulary = generate.vocabulary_size(self._model)
+        digits = digit_tokens(self._tokenizer, vocabulary) if self._params.advanced.constrain_numbers else None
         settings = (decoding, self._prompter.end, vocabulary, temperature, self._model.device, digits)
         if words is None:
             sampler = Sampler(*settings)
@@ -203,9 +204,7 @@ class InferenceModel:
             {row: one.product for row, one in of_row.items()},
             [self.question(row) for row in rows],
         )
-        written = dict(
-            generate.texts(self._model, self._tokenizer, candidates.prompts, self._decoding(candidates.prompts))
-        )
+        written = dict(self._written(candidates.prompts))
         answers = [written[number] for number in range(len(written))]
         chosen = [candidates.chosen(number, answers) for number in range(len(rows))]
         return [
@@ -213,16 +212,17 @@ class InferenceModel:
             for one in chosen
         ]
 
-    def _decoding(self, prompts: Sequence[object]) -> params.Decoding:
+    def _written(self, prompts: Sequence[list[int]]) -> Iterator[tuple[int, Generated]]:
         size = max(1, min(self.batch_size, len(prompts)))
-        return self._params.decoding.model_copy(update={"batch_size": size})
+        decoding = self._params.decoding.model_copy(update={"batch_size": size})
+        constrain = self._params.advanced.constrain_numbers
+        return generate.texts(self._model, self._tokenizer, prompts, decoding, constrain_numbers=constrain)
 
     def texts(self, rows: Sequence[Request]) -> Iterator[Generated]:
         """A text for each row, in row order, each as soon as it and all before it are finished."""
-        prompts = [self.prompt(row) for row in rows]
         finished: dict[int, Generated] = {}
         next_row = 0
-        for row, one in generate.texts(self._model, self._tokenizer, prompts, self._decoding(prompts)):
+        for row, one in self._written([self.prompt(row) for row in rows]):
             finished[row] = one
             while next_row in finished:
                 yield finished.pop(next_row)

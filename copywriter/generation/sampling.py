@@ -33,10 +33,8 @@ class Sampler:
     ) -> None:
         """`end`: the token that ends a text; `vocabulary`: the number of logits; `temperature`: 0 is greedy.
 
-        `digits` (vocabulary): see constrained_numbers.digit_tokens; None where `decoding` does not constrain numbers.
+        `digits` (vocabulary): see constrained_numbers.digit_tokens; None leaves numbers unconstrained.
         """
-        if decoding.constrain_numbers != (digits is not None):
-            raise ValueError("digits are given if and only if decoding.constrain_numbers is set")
         self.end = end
         self.padding = vocabulary  # no token has this id
         self._temperature = temperature

@@ -65,3 +65,12 @@ def test_one_candidate_is_the_greedy_text(prompter: Any, settings: dict[str, Any
     pool, _ = prompter(**{"retrieval__neighbours": 0, "decoding__candidates": 4} | settings)
     assert pool.starts == [0, 1, 2]
     assert pool.chosen(0, written("Mine.", "Other.")).text.text == "Mine."
+
+
+def test_numbers_of_title_facts_and_own_sources_cost_nothing(prompter: Any) -> None:
+    pool, _ = prompter(retrieval__neighbours=1, decoding__candidates=3)
+    shown = [FOUND[0][at][0] for at in range(3)]  # the neighbour that each prompt shows
+    for at, row in enumerate(shown):
+        supported = f"Bucket 6 is like one of {(5, 7, 9)[row]} litres"
+        assert pool._unsupported(0, at, supported) == 0
+        assert pool._unsupported(0, at, f"{supported}, or 41 and {(5, 7, 9)[row - 1]}") == 2

@@ -36,7 +36,7 @@ def runs(tokens: Sequence[int]) -> set[tuple[int, ...]]:
 @pytest.mark.parametrize("settings", [{}, {"no_repeat_ngram_size": 2, "repetition_penalty": 1.5}])
 def test_a_text_has_only_runs_of_its_prompt(seed: int, settings: dict[str, Any]) -> None:
     chance, given = random.Random(seed), {"no_repeat_ngram_size": 0, "repetition_penalty": 1.0} | settings
-    decoding = changed(decoding__constrain_numbers=True).decoding.model_copy(update=given)
+    decoding = changed().decoding.model_copy(update=given)
     digits = torch.tensor([bool(re.search("[0-9]", one)) for one in LETTERS])
     sampler = Sampler(decoding, END, len(LETTERS), digits=digits)
     length, rows = 24, 4
@@ -60,7 +60,7 @@ def test_a_text_has_only_runs_of_its_prompt(seed: int, settings: dict[str, Any])
 
 def test_a_prompt_without_digits_lets_none_be_written() -> None:
     digits = torch.tensor([bool(re.search("[0-9]", one)) for one in LETTERS])
-    sampler = Sampler(changed(decoding__constrain_numbers=True).decoding, END, len(LETTERS), digits=digits)
+    sampler = Sampler(changed().decoding, END, len(LETTERS), digits=digits)
     logits = torch.where(digits, 100.0, 0.0)[None]
     nothing, zero = torch.full((1, 30), len(LETTERS)), torch.zeros(1, dtype=torch.long)
     asked = torch.tensor([[LETTERS.index("a"), END, len(LETTERS)]])
@@ -74,13 +74,6 @@ def test_tokens_with_digits_are_found_by_their_text() -> None:
     assert found == [1, 2, 4, 7]
 
 
-def test_digits_are_given_if_and_only_if_numbers_are_constrained() -> None:
-    digits = torch.zeros(4, dtype=torch.bool)
-    for constrained, given in ((True, None), (False, digits)):
-        with pytest.raises(ValueError, match="if and only if"):
-            Sampler(changed(decoding__constrain_numbers=constrained).decoding, 0, 4, digits=given)
-
-
 def test_generated_texts_have_only_numbers_of_their_prompts(tiny_base: Path) -> None:
     tokenizer, cpu = load_tokenizer(tiny_base), torch.device("cpu")
     model = loading.load_dense(tiny_base, "4bit", torch.float32, cpu)
@@ -88,7 +81,7 @@ def test_generated_texts_have_only_numbers_of_their_prompts(tiny_base: Path) -> 
     prompts = tokenizer(titles, add_special_tokens=False)["input_ids"]
     decoding = changed(decoding__max_new_tokens=200).decoding
     free = dict(generate.texts(model, tokenizer, prompts, decoding))
-    bound = dict(generate.texts(model, tokenizer, prompts, decoding.model_copy(update={"constrain_numbers": True})))
+    bound = dict(generate.texts(model, tokenizer, prompts, decoding, constrain_numbers=True))
 
     def odd(texts: dict[int, generate.Generated]) -> int:
         numbers = re.compile("[0-9]+")
