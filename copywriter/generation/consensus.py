@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 _ORDERS = 6  # n-grams of 1 to 6 characters
 _BETA = 2.0  # recall counts twice as much as precision, which keeps short texts from winning
 # Chosen on validation rows of real shops (docs/log.md, 2026-11-28).
-_WRITTEN_POWER = 4
-_OWN_POWER, _OWN_WEIGHT = 2, 2.0
+_WRITTEN_POWER = 6
+_OWN_POWER, _OWN_WEIGHT = 2, 1.5
 _UNSUPPORTED = 0.02  # chrF, 0 to 1, that a number which nobody gave the model costs its text
 
 Values = NDArray[np.float64]
