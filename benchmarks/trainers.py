@@ -36,6 +36,7 @@ def ours(side: Side, job: Job, examples: list[Example]) -> Trainer:
         "seed": SEED,
         "max_length": MAX_LENGTH,
         "max_prompt_length": MAX_PROMPT,
+        "retrieval.neighbours": 0,  # the drawn rows show none, and the sequences are as long as those of the peers
         "batch_size": job.micro,
         "micro_batch_size": job.micro,
         "learning_rate": LEARNING_RATE,

@@ -68,6 +68,7 @@ def test_all_sides_train_the_same_tokens_and_are_in_the_table(
     assert notebook["padding"] > 0.5
     assert trl["padding"] == 0.0
     assert 0 < ours["padding"] < 1
+    assert ours["tokens"] / (1 - ours["padding"]) == pytest.approx(3 * BATCH * 528)  # MAX_LENGTH in whole sixteens
     lines = capsys.readouterr().out.strip().splitlines()
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert tuple(table[0]) == train.COLUMNS
