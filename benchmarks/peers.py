@@ -93,6 +93,19 @@ def unsloth(side: Side, job: Job, examples: list[Example]) -> Trainer:
     return training
 
 
+def unsloth_attention() -> str:
+    """What computes attention in Unsloth's process; which one it finds decides much of its speed."""
+    found = vars(importlib.import_module("unsloth.utils.attention_dispatch"))
+    for flag, kernel in (
+        ("HAS_FLASH_ATTENTION", "flash-attn"),
+        ("HAS_XFORMERS", "xformers"),
+        ("_TORCH_VARLEN_ATTN", "torch's varlen_attn"),
+    ):
+        if found.get(flag):
+            return kernel
+    return "sdpa, row by row, for want of flash-attn, xformers and torch 2.12"
+
+
 def _base(side: Side, job: Job) -> PreTrainedModel:
     """The base as both peers' users load it."""
     dtype = device.dtype("auto", device.choose())

@@ -46,7 +46,7 @@ def caption(run: Record) -> str:
         for shape, one in run["shapes"].items()
     )
     lora = ", ".join(f"{name} {value}" for name, value in LORA.items())
-    notes = [f"- {one['side']}: {SIDES[one['side']].note}{_other_versions(one, facts)}" for one in run["results"]]
+    notes = [f"- {one['side']}: {SIDES[one['side']].note}{_found(one, facts)}" for one in run["results"]]
     return "\n".join(
         [
             f"{run['date']}, {facts['device']}; {versions}. Made by `{run['command']}`.",
@@ -62,10 +62,12 @@ def caption(run: Record) -> str:
     )
 
 
-def _other_versions(result: Record, facts: Record) -> str:
-    """What a side's process had installed that the preparation had not, such as an older TRL that Unsloth needs."""
-    found = {name: one for name, one in result.get("versions", {}).items() if facts["versions"].get(name) != one}
-    return f" ({', '.join(f'{name} {version}' for name, version in found.items())})" if found else ""
+def _found(result: Record, facts: Record) -> str:
+    """What a side's process found: the kernel of its attention, and versions that the preparation did not have."""
+    versions = {name: one for name, one in result.get("versions", {}).items() if facts["versions"].get(name) != one}
+    found = [f"attention: {result['attention']}"] if "attention" in result else []
+    found += [f"{name} {version}" for name, version in versions.items()]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def floor(facts: Record) -> float:

@@ -209,6 +209,8 @@ def run(job: Job) -> None:
         examples = synthetic.draw(job.rows, shapes.figures(job.shape, job.tiny)["vocab_size"], SEED)
     result["versions"] = synthetic.versions(side.package)
     training = trainer_of(side, job, examples)
+    if side.way == "unsloth":
+        result["attention"] = importlib.import_module("benchmarks.peers").unsloth_attention()
     begin = time.monotonic()
     if side.way != "ours":  # whose data are these examples, packed
         check_rows(training, examples)

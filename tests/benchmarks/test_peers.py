@@ -73,6 +73,8 @@ def test_unsloths_side_trains_the_same_tokens_in_a_process_of_its_own(
     packages = tmp_path / "packages"
     (packages / "unsloth").mkdir(parents=True)
     (packages / "unsloth" / "__init__.py").write_text(STAND_IN)
+    (packages / "unsloth" / "utils").mkdir()
+    (packages / "unsloth" / "utils" / "attention_dispatch.py").write_text("HAS_XFORMERS = True\n")
     (packages / "unsloth-0.1.dist-info").mkdir()
     (packages / "unsloth-0.1.dist-info" / "METADATA").write_text("Name: unsloth\nVersion: 0.1\n")
     given = ["--tiny", "--shapes", "smollm2-135m", "--rows", "18", "--steps", "3", "--warmup", "1"]
@@ -82,7 +84,10 @@ def test_unsloths_side_trains_the_same_tokens_in_a_process_of_its_own(
     assert "failed" not in result, result
     assert result["epoch_tokens"] == run["shapes"]["smollm2-135m"]["tokens"]
     assert result["steps"] == 3
-    assert "rows tokenized beforehand; NF4, double quantization (unsloth 0.1)" in capsys.readouterr().out
+    assert (
+        "rows tokenized beforehand; NF4, double quantization (attention: xformers, unsloth 0.1)"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,6 +158,21 @@ def test_unsloth_without_4_bits_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(peers.importlib, "import_module", lambda name: package)  # type: ignore[attr-defined]
     with pytest.raises(RuntimeError, match="without 4 bits"):
         peers.unsloth(SIDES["unsloth-packing-4bit"], job(tmp_path, "unsloth-packing-4bit"), rows())
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernel"),
+    [
+        ({"HAS_FLASH_ATTENTION": True, "HAS_XFORMERS": True}, "flash-attn"),
+        ({"HAS_XFORMERS": False, "_TORCH_VARLEN_ATTN": len}, "torch's varlen_attn"),
+        ({"_TORCH_VARLEN_ATTN": None}, "sdpa, row by row, for want of flash-attn, xformers and torch 2.12"),
+    ],
+)
+def test_the_kernel_of_unsloths_attention_is_named(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], kernel: str
+) -> None:
+    monkeypatch.setattr(peers.importlib, "import_module", lambda name: type("Dispatch", (), flags))  # type: ignore[attr-defined]
+    assert peers.unsloth_attention() == kernel
 
 
 def test_a_side_with_other_tokens_or_labels_is_refused() -> None:
