@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -27,7 +28,7 @@ class Side:
     """One way to train the same rows."""
 
     name: str
-    way: Literal["notebook", "trl", "ours"]
+    way: Literal["notebook", "trl", "unsloth", "ours"]
     quantization: Literal["4bit", "8bit", "none"]
     note: str  # for the table's caption: the settings that the name does not say
     attention: str = "sdpa"
@@ -35,6 +36,18 @@ class Side:
     changes: dict[str, Any] = field(default_factory=dict)  # of params.yaml, for ours
     largest: bool = False  # with the largest micro batch that fits; its size starts from the measured ours-dense
     default: bool = True
+    package: str = ""  # import name of a package that only this side needs; it is not in requirements.txt
+
+    @property
+    def module(self) -> str:
+        """The module whose process trains this side."""
+        return "benchmarks.unsloth_worker" if self.way == "unsloth" else "benchmarks.worker"
+
+    def missing(self) -> str | None:
+        """A sentence about a missing package, None when this process could import all."""
+        if not self.package or importlib.util.find_spec(self.package):
+            return None
+        return f"{self.package} is not installed; run 'pip install {self.package.replace('_', '-')}'"
 
 
 _NOTEBOOK = (
@@ -85,6 +98,24 @@ _SIDES = (
         attention="flex_attention",
         default=False,
     ),
+    Side(
+        "trl-packing-4bit-liger",
+        "trl",
+        "4bit",
+        f"{_TRL}; NF4, double quantization; use_liger_kernel (Liger's norms, rotary embedding and SwiGLU; the loss is "
+        "TRL's)",
+        default=False,
+        package="liger_kernel",
+    ),
+    Side(
+        "unsloth-packing-4bit",
+        "unsloth",
+        "4bit",
+        "Unsloth's FastLanguageModel and its version of TRL's SFTTrainer, packing, bf16, Unsloth's default optimizer, "
+        "no gradient checkpointing; rows tokenized beforehand; NF4, double quantization",
+        default=False,
+        package="unsloth",
+    ),
 )
 SIDES = {side.name: side for side in _SIDES}
 
@@ -101,13 +132,15 @@ class Job:
     result: Path  # JSON, written after each phase
     kernels: Path  # text: the kernels of a step that take most of its time
     rows: int
-    micro: int  # rows of MAX_LENGTH tokens in a batch
+    micro: int  # sequences in a batch
     warmup: int  # steps before the clock starts
     steps: int  # the most that are timed
     seconds: float  # no further step is timed after this time
     apart: int  # steps split into forward, backward and so on, after the timed ones
     profiled: int  # steps under torch.profiler, after these
     started: float  # time.monotonic() when the process was started
+    own_rows: Path | None = None  # the tokenized rows of data/train.parquet; None: drawn rows and random weights
+    length: int = MAX_LENGTH  # tokens of a packed or padded sequence
 
     def write(self, file: Path) -> None:
         """Writes the job to `file`."""
@@ -117,15 +150,21 @@ class Job:
     def read(cls, file: Path) -> "Job":
         """The job in `file`."""
         given = json.loads(file.read_text())
-        return cls(**given | {name: Path(given[name]) for name in ("weights", "folder", "result", "kernels")})
+        names = ("weights", "folder", "result", "kernels", "own_rows")
+        return cls(**given | {name: Path(given[name]) for name in names if given[name] is not None})
 
 
-def run_job(module: str, job: Job, log: Path, limit: float) -> dict[str, Any]:
-    """The result of `python -m module` for the job; its key "failed" says why there is none, or what failed later."""
+def run_job(module: str, job: Job, log: Path, limit: float, packages: Path | None = None) -> dict[str, Any]:
+    """The result of `python -m module` for the job; its key "failed" says why there is none, or what failed later.
+
+    `packages`: a folder of packages that this process imports before the installed ones. `limit`: seconds.
+    """
     file = job.result.with_suffix(".job")
     job.write(file)
     # One GPU, which every side is made for; the user's own settings take precedence.
     environment = {"CUDA_VISIBLE_DEVICES": "0", **os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    if packages:
+        environment["PYTHONPATH"] = os.pathsep.join([str(packages), environment.get("PYTHONPATH", "")])
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", module, str(file)],

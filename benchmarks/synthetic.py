@@ -34,11 +34,14 @@ def draw(count: int, vocabulary: int, seed: int) -> list[Example]:
     ]
 
 
-def count_tokens(input_ids: torch.Tensor) -> torch.Tensor:
-    """(real tokens, all tokens) of a batch in any layout, on its device: words, and each END that follows a word."""
+def count_tokens(input_ids: torch.Tensor, end: int = END, pad: int = PAD) -> torch.Tensor:
+    """(real tokens, all tokens) of a batch in any layout, on its device: words, and each `end` that follows a word.
+
+    Words are all tokens but `end` and `pad`, either of which a side may pad with.
+    """
     ids = input_ids.flatten()
-    words = ids >= FIRST_WORD
-    ends = (ids[1:] == END) & words[:-1]
+    words = (ids != end) & (ids != pad)
+    ends = (ids[1:] == end) & words[:-1]
     return torch.stack([words.sum() + ends.sum(), torch.full_like(words.sum(), ids.numel())])
 
 
@@ -49,7 +52,7 @@ def _lengths(
     return np.clip(drawn, least, most)
 
 
-_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
+_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets")
 
 
 def build(folder: Path, figures: dict[str, Any], processor: torch.device) -> int:
@@ -90,21 +93,39 @@ def _wait(processor: torch.device) -> None:
         torch.cuda.synchronize(processor)
 
 
-def run(job: Job) -> None:
-    """Writes the weights of the job's shape and the facts for the table's caption."""
+def versions(*more: str) -> dict[str, str]:
+    """The versions of the libraries that train, and of `more` packages."""
+    return {name: importlib.metadata.version(name) for name in (*_LIBRARIES, *filter(None, more))}
+
+
+def facts(job: Job, parameters: int, examples: list[Example], data: str) -> dict[str, Any]:
+    """What a preparation tells of rows, weights and device; `data`: weights and rows in words, for the caption."""
     processor = device.choose()
     cuda = processor.type == "cuda"
-    figures = shapes.figures(job.shape, job.tiny)
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    facts = {
-        "parameters": build(job.weights, figures, processor),
-        "tokens": sum(len(row.input_ids) for row in draw(job.rows, figures["vocab_size"], SEED)),
+    return {
+        "parameters": parameters,
+        "rows": len(examples),
+        "tokens": sum(len(row.input_ids) for row in examples),
+        "length": job.length,
+        "data": data,
         "flops": matmul_flops(processor),
         "device": device.name(processor),
         "memory_gib": torch.cuda.get_device_properties(processor).total_memory / 2**30 if cuda else None,
-        "versions": versions | {"python": sys.version.split()[0], "cuda": torch.version.cuda},
+        "versions": versions() | {"python": sys.version.split()[0], "cuda": torch.version.cuda},
     }
-    job.result.write_text(json.dumps(facts))
+
+
+def run(job: Job) -> None:
+    """Writes the weights of the job's shape and the facts for the table's caption."""
+    figures = shapes.figures(job.shape, job.tiny)
+    parameters = build(job.weights, figures, device.choose())
+    examples = draw(job.rows, figures["vocab_size"], SEED)
+    mean = sum(len(row.input_ids) for row in examples) / len(examples)
+    data = (
+        f"Random weights; {len(examples):,} rows of {mean:.0f} tokens on average, cut at "
+        f"{MAX_PROMPT} + {MAX_LENGTH - MAX_PROMPT}"
+    )
+    job.result.write_text(json.dumps(facts(job, parameters, examples, data)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Training speed of this project beside its peers', on the same rows and device: `python -m benchmarks.train`.
 
+By default a shape with random weights and drawn rows; with --base trained weights and the rows of data/train.parquet.
 Writes table.md, results.json, each side's log and the kernels that fill its steps to --out.
 """
 
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sides import BATCH, LORA, MAX_LENGTH, MAX_PROMPT, ROOT, SIDES, Job, Side, run_job
+from benchmarks.sides import BATCH, LORA, MAX_LENGTH, ROOT, SIDES, Job, Side, run_job
 from tests.support.shapes import SHAPES
 
 COLUMNS = (
@@ -45,21 +46,28 @@ def caption(run: Record) -> str:
         for shape, one in run["shapes"].items()
     )
     lora = ", ".join(f"{name} {value}" for name, value in LORA.items())
-    notes = [f"- {name}: {SIDES[name].note}" for name in dict.fromkeys(one["side"] for one in run["results"])]
+    notes = [f"- {one['side']}: {SIDES[one['side']].note}{_found(one, facts)}" for one in run["results"]]
     return "\n".join(
         [
             f"{run['date']}, {facts['device']}; {versions}. Made by `{run['command']}`.",
             "",
-            f"Random weights; {run['rows']:,} rows of {facts['tokens'] / run['rows']:.0f} tokens on average, cut at "
-            f"{MAX_PROMPT} + {MAX_LENGTH - MAX_PROMPT}, the same for every side. LoRA on all linear layers ({lora}); "
-            f"batch {BATCH} x {MAX_LENGTH} unless the side says otherwise. Real tokens leave padding out. Set-up: from "
-            f"the start of the process to the end of {run['warmup']} warm-up steps (imports, loading, packing, "
-            "compilation). Peak memory: of the whole process, loading included. Floor: 4 FLOP x parameters a token at "
-            f"the speed of a large matmul, measured in this run ({floors}).",
+            f"{facts['data']}, the same for every side. LoRA on all linear layers ({lora}); "
+            f"batch {BATCH} x {facts['length']} unless the side says otherwise. Real tokens leave padding out. "
+            f"Set-up: from the start of the process to the end of {run['warmup']} warm-up steps (imports, loading, "
+            "packing, compilation). Peak memory: of the whole process, loading included. Floor: 4 FLOP x parameters a "
+            f"token at the speed of a large matmul, measured in this run ({floors}).",
             "",
-            *notes,
+            *dict.fromkeys(notes),
         ]
     )
+
+
+def _found(result: Record, facts: Record) -> str:
+    """What a side's process found: the kernel of its attention, and versions that the preparation did not have."""
+    versions = {name: one for name, one in result.get("versions", {}).items() if facts["versions"].get(name) != one}
+    found = [f"attention: {result['attention']}"] if "attention" in result else []
+    found += [f"{name} {version}" for name, version in versions.items()]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def floor(facts: Record) -> float:
@@ -118,16 +126,19 @@ class Bench:
     """Measures one side after another, each in its own process, within the run's time."""
 
     def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
-        self._options, self._scratch = options, scratch
+        self._options, self._scratch, self._length = options, scratch, MAX_LENGTH
         self._end = time.monotonic() + (options.total or 540 * len(options.shapes))
 
     def prepare(self, shape: str) -> Record:
-        """Makes a shape's weights; facts about the shape and the device. SystemExit when that fails."""
-        facts = run_job(
-            "benchmarks.synthetic", self._job(shape, "", BATCH), self._log(f"{shape}-prepare"), self._left()
-        )
+        """Makes a shape's weights, or tokenizes the rows for --base; facts about both and the device.
+
+        SystemExit when that fails.
+        """
+        module = "benchmarks.own_rows" if self._options.base else "benchmarks.synthetic"
+        facts = run_job(module, self._job(shape, "", BATCH), self._log(f"{shape}-prepare"), self._left())
         if "failed" in facts:
             raise SystemExit(f"benchmarks.train: {shape} could not be prepared: {facts['failed']}")
+        self._length = facts["length"]
         return facts
 
     def measure(self, shape: str, side: Side, micro: int = BATCH) -> Record:
@@ -137,7 +148,8 @@ class Bench:
         if limit > 20:
             print(f"{shape}: {side.name}, batch {micro}", file=sys.stderr, flush=True)
             log = self._log(f"{shape}-{side.name}")
-            result = run_job("benchmarks.worker", self._job(shape, side.name, micro), log, limit)
+            packages = self._options.unsloth if side.way == "unsloth" else None
+            result = run_job(side.module, self._job(shape, side.name, micro), log, limit, packages)
         return {"shape": shape, "side": side.name, "micro": micro, **result}
 
     def largest(self, shape: str, side: Side, facts: Record, smaller: Record) -> Record:
@@ -170,7 +182,7 @@ class Bench:
             shape=shape,
             side=side,
             tiny=given.tiny,
-            weights=self._scratch / shape,
+            weights=given.base or self._scratch / shape,
             folder=self._scratch / name,
             result=self._scratch / f"{name}.json",
             kernels=given.out / f"{shape}-{side}-kernels.txt",
@@ -182,6 +194,8 @@ class Bench:
             apart=1 if given.tiny else 5,
             profiled=1 if given.tiny else 2,
             started=time.monotonic(),
+            own_rows=self._scratch / "rows.npz" if given.base else None,
+            length=self._length,
         )
 
 
@@ -193,7 +207,6 @@ def main(arguments: list[str] | None = None) -> None:
     run: Record = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": shlex.join(["python", "-m", "benchmarks.train", *given]),
-        "rows": options.rows,
         "warmup": options.warmup,
         "shapes": {},
         "results": [],
@@ -211,27 +224,39 @@ def main(arguments: list[str] | None = None) -> None:
                     result = bench.measure(shape, side)
                 run["results"].append(result)
                 text = write(run, options.out)
-            shutil.rmtree(Path(scratch) / shape)
+            shutil.rmtree(Path(scratch) / shape, ignore_errors=True)  # with --base there is none
     print(text)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=__doc__)
     default = [side.name for side in SIDES.values() if side.default]
-    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=["llama-3.2-1b"])
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=["llama-3.2-1b"])
+    weights.add_argument(
+        "--base", type=Path, help="a folder of trained weights, such as models/base; rows: data/train.parquet"
+    )
+    parser.add_argument("--unsloth", type=Path, help="a folder of packages that only Unsloth's side imports")
     parser.add_argument(
         "--sides", nargs="+", choices=list(SIDES), default=default, metavar="NAME", help=", ".join(SIDES)
     )
     parser.add_argument("--steps", type=int, default=10**6, help="time at most so many steps a side")
     parser.add_argument("--seconds", type=float, default=15, help="start no further timed step after so long")
     parser.add_argument("--warmup", type=int, default=8, help="steps before the clock starts")
-    parser.add_argument("--rows", type=int, default=32000)
+    parser.add_argument("--rows", type=int, default=32000, help="with --base at most so many, the first of the file")
     parser.add_argument("--limit", type=float, default=150, help="seconds that one side may take, set-up included")
     parser.add_argument("--total", type=float, help="seconds that the run may take; 540 a shape")
     parser.add_argument("--tiny", action="store_true", help="toy shapes, to try this out on a CPU")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "benchmarks" / "train")
     options = parser.parse_args(arguments)
     options.out = options.out.resolve()
+    options.unsloth = options.unsloth and options.unsloth.resolve()
+    if options.base:
+        options.base = options.base.resolve()
+        if not (options.base / "config.json").exists():
+            parser.error(f"--base: {options.base} holds no config.json; run 'dvc repro fetch_model'")
+        pin = options.base / "pin.json"  # names the entry of sources.yaml
+        options.shapes = [json.loads(pin.read_text())["model"] if pin.exists() else options.base.name]
     return options
 
 

@@ -1,5 +1,7 @@
 """Trains one side and times its steps, in its own process: peaks of memory and patched libraries do not mix."""
 
+import dataclasses
+import importlib
 import json
 import sys
 import time
@@ -7,13 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
-from benchmarks import synthetic, trainers
-from benchmarks.sides import SEED, SIDES, Job
+from benchmarks import own_rows, synthetic
+from benchmarks.sides import SEED, SIDES, Job, Side
+from copywriter.modeling.loss import IGNORED
+from copywriter.prompt import Example
 from tests.support import shapes
 
 _KERNELS = 12
@@ -104,11 +109,12 @@ class Clock(TrainerCallback):
         self._trainer, self._job, self._result, self._save = trainer, job, result, save
         self._counts: torch.Tensor | None = None  # (real tokens, all tokens) since the start, where the batches are
         self._cuda = trainer.args.device.type == "cuda"
+        special = own_rows.special(job.weights)
         self._phases = self._run()
         step = trainer.training_step
 
         def counted(model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
-            counts = synthetic.count_tokens(inputs["input_ids"])  # on the device: reading it would block
+            counts = synthetic.count_tokens(inputs["input_ids"], *special)  # on the device: reading it would block
             self._counts = counts if self._counts is None else self._counts + counts
             return step(model, inputs, *rest, **named)
 
@@ -167,24 +173,53 @@ class Clock(TrainerCallback):
             torch.cuda.synchronize()
 
 
-_WAYS = {"ours": trainers.ours, "notebook": trainers.notebook, "trl": trainers.trl}
+def trainer_of(side: Side, job: Job, examples: list[Example]) -> Trainer:
+    """The side's trainer. Only the module of its way is imported: in Unsloth's process ours would inherit from it."""
+    module = importlib.import_module("benchmarks.trainers" if side.way == "ours" else "benchmarks.peers")
+    training: Trainer = getattr(module, side.way)(side, job, examples)
+    return training
+
+
+def check_rows(training: Any, examples: list[Example]) -> None:
+    """RuntimeError unless a peer's tokenized and packed data has as many tokens, and labels, as the rows."""
+    found, labels = 0, 0
+    for one in training.train_dataset:
+        found += len(one["input_ids"])
+        labels += int(np.count_nonzero(np.asarray(one["labels"]) != IGNORED))
+    wanted = sum(len(one.input_ids) for one in examples)
+    trained = wanted - sum(one.prompt_length for one in examples)
+    if (found, labels) != (wanted, trained):
+        raise RuntimeError(f"the side trains {found} tokens, {labels} with loss, not {wanted} and {trained}")
 
 
 def run(job: Job) -> None:
-    """Trains the job's side and writes its result."""
+    """Trains the job's side and writes its result, or the sentence that a package is missing."""
     side = SIDES[job.side]
-    examples = synthetic.draw(job.rows, shapes.figures(job.shape, job.tiny)["vocab_size"], SEED)
-    training = _WAYS[side.way](side, job, examples)
     result: dict[str, Any] = {"micro": job.micro}
 
     def save() -> None:
         job.result.write_text(json.dumps(result))
 
+    if sentence := side.missing():
+        result["failed"] = sentence
+        return save()
+    if job.own_rows:
+        examples = own_rows.read(job.own_rows)
+    else:
+        examples = synthetic.draw(job.rows, shapes.figures(job.shape, job.tiny)["vocab_size"], SEED)
+    result["versions"] = synthetic.versions(side.package)
+    training = trainer_of(side, job, examples)
+    if side.way == "unsloth":
+        result["attention"] = importlib.import_module("benchmarks.peers").unsloth_attention()
+    begin = time.monotonic()
+    if side.way != "ours":  # whose data are these examples, packed
+        check_rows(training, examples)
+    job = dataclasses.replace(job, started=job.started + time.monotonic() - begin)  # the check is not set-up time
     Clock(training, job, result, save)
     training.train()
     if "rate" not in result or not result["tokens"]:
         raise RuntimeError(f"the training ended before the clock did: {result}")
-    save()
+    return save()
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def job(tmp_path: Path) -> Job:
 def test_all_sides_train_the_same_tokens_and_are_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def in_this_process(module: str, given: Job, log: Path, limit: float) -> dict[str, Any]:
+    def in_this_process(module: str, given: Job, log: Path, limit: float, *more: Any) -> dict[str, Any]:
         importlib.import_module(module).run(given)
         return dict(json.loads(given.result.read_text()))
 
@@ -68,6 +68,7 @@ def test_all_sides_train_the_same_tokens_and_are_in_the_table(
     assert notebook["padding"] > 0.5
     assert trl["padding"] == 0.0
     assert 0 < ours["padding"] < 1
+    assert ours["tokens"] / (1 - ours["padding"]) == pytest.approx(3 * BATCH * 528)  # MAX_LENGTH in whole sixteens
     lines = capsys.readouterr().out.strip().splitlines()
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert tuple(table[0]) == train.COLUMNS
@@ -96,6 +97,11 @@ def test_tokens_are_counted_without_padding(pad: int) -> None:
     assert synthetic.count_tokens(batch).tolist() == [12, 21]
 
 
+def test_tokens_are_counted_with_a_tokenizers_own_special_tokens() -> None:
+    batch = torch.tensor([[0, 1, 7, 2, 7, 9, 9], [5, 0, 0, 1, 7, 7, 7]])  # here 0 and 1 are words
+    assert synthetic.count_tokens(batch, 7, 9).tolist() == [5 + 5, 14]
+
+
 @pytest.mark.parametrize("shape", list(PUBLISHED))
 def test_shapes_have_the_published_number_of_parameters(shape: str) -> None:
     with torch.device("meta"):
@@ -122,10 +128,11 @@ def test_a_failed_side_has_its_error_as_result(
 def test_failures_are_in_the_table_and_the_largest_batch_is_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = {"parameters": 2**30, "flops": 1e15, "memory_gib": 100.0, "device": "a card", "versions": {}, "tokens": 8}
+    facts = {"parameters": 2**30, "flops": 1e15, "memory_gib": 100.0, "device": "a card", "versions": {}}
+    facts |= {"data": "Random weights", "length": MAX_LENGTH}
     tried = []
 
-    def pretend(module: str, given: Job, log: Path, limit: float) -> dict[str, Any]:
+    def pretend(module: str, given: Job, log: Path, limit: float, packages: Path | None = None) -> dict[str, Any]:
         if not given.side:
             given.weights.mkdir()
             return facts
