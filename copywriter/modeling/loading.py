@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -71,9 +71,8 @@ def dequantized(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its quantized layers replaced by linear layers of the dequantized values."""
     if getattr(model, "quantization_method", None) is None:
         return model
-    from transformers import PreTrainedModel
-
-    return cast(PreTrainedModel, model.dequantize())  # type: ignore[no-untyped-call]
+    dense: PreTrainedModel = model.dequantize()  # type: ignore[no-untyped-call]
+    return dense
 
 
 def load_dense(weights: Path, quantization: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
