@@ -69,9 +69,8 @@ class Candidates:
         if len(written) > 1:
             own = [one.description for one in self._of(found)]
             similarities = [similarity for _, similarity in found]
-            weights = consensus.weights(similarities[: len(written)], similarities)
             odd = [self._unsupported(row, start + at, one.text) for at, one in enumerate(written)]
-            best = consensus.choose([*(one.text for one in written), *own], weights, [*odd, *[0] * len(own)])
+            best = consensus.choose([one.text for one in written], own, odd, similarities)
             if best >= len(written):
                 number = best - len(written)
                 whole = Generated(own[number], stopped=True, tokens=0)

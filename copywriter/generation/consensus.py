@@ -17,6 +17,7 @@ _BETA = 2.0  # recall counts twice as much as precision, which keeps short texts
 _WRITTEN_POWER = 6
 _OWN_POWER, _OWN_WEIGHT = 2, 1.5
 _UNSUPPORTED = 0.02  # chrF, 0 to 1, that a number which nobody gave the model costs its text
+_SIMILAR = 0.3  # titles less similar are of another product, whose description must not stand for this one
 
 Values = NDArray[np.float64]
 
@@ -35,21 +36,26 @@ def weights(written: Sequence[float], neighbours: Sequence[float]) -> Values:
     return np.concatenate([counts, _OWN_WEIGHT * own**_OWN_POWER])
 
 
-def choose(texts: Sequence[str], weights: Values, unsupported: Sequence[int]) -> int:
+def choose(written: Sequence[str], own: Sequence[str], unsupported: Sequence[int], shown: Sequence[float]) -> int:
     """The number of the candidate with the largest expected chrF, less what its unsupported numbers cost.
 
-    `unsupported`: how many numbers and model codes each text has that neither title, facts nor its sources state. Of
-    equal candidates the first is taken. An empty text never wins.
+    `written`: the texts of the model, each led by the neighbour of that place; `own`: the neighbours' descriptions,
+    counted behind them. `unsupported`: how many numbers and model codes each written text has that neither title, facts
+    nor its sources state. `shown`: the similarity of each neighbour, 0 to 1, the largest first. Of equal candidates the
+    first is taken. An empty text never wins, nor does the description of a product that is hardly similar.
     """
+    texts = [*written, *own]
     if len(texts) < 2:
         return 0
     agreement = pairwise(texts)
     np.fill_diagonal(agreement, 0)
-    others = weights[None] * (1 - np.eye(len(texts)))
+    others = weights(shown[: len(written)], shown[: len(own)])[None] * (1 - np.eye(len(texts)))
     expected = (agreement * others).sum(1) / np.maximum(others.sum(1), 1e-12)
-    expected -= _UNSUPPORTED * np.array(unsupported)
+    expected[: len(written)] -= _UNSUPPORTED * np.array(unsupported)
+    near = [True] * len(written) + [similarity >= _SIMILAR for similarity in shown[: len(own)]]
+    possible = [bool(text.strip()) and similar for text, similar in zip(texts, near, strict=True)]
     # Rounded: sums of floats may differ in their last digits from machine to machine.
-    expected = np.round(np.where([bool(text.strip()) for text in texts], expected, -np.inf), 9)
+    expected = np.round(np.where(possible, expected, -np.inf), 9)
     return int(expected.argmax())
 
 

@@ -27,17 +27,22 @@ def test_agreement_is_chrf_of_sacrebleu() -> None:
 
 def test_the_text_that_agrees_with_the_others_wins() -> None:
     texts = ["Bolts of steel.", "A soft red wool scarf.", "A red scarf of soft wool.", "A soft scarf of red wool."]
-    assert consensus.choose(texts, np.ones(4), [0] * 4) in (1, 2, 3)
-    assert (
-        consensus.choose(texts, np.array([1, 0, 0, 0]), [0] * 4) == int(consensus.pairwise(texts)[1:, 0].argmax()) + 1
-    )
+    assert consensus.choose(texts, [], [0] * 4, [0.8] * 4) in (1, 2, 3)
+    first = consensus.choose(texts, [], [0] * 4, [0.9, 0, 0, 0])  # the others do not count
+    assert first == int(consensus.pairwise(texts)[1:, 0].argmax()) + 1
 
 
 def test_one_candidate_and_empty_texts() -> None:
-    assert consensus.choose(["Alone."], np.ones(1), [3]) == 0
-    assert consensus.choose(["", "Bolts.", ""], np.ones(3), [0, 90, 0]) == 1
-    assert consensus.choose(["", ""], np.ones(2), [0, 0]) == 0
+    assert consensus.choose(["Alone."], [], [3], []) == 0
+    assert consensus.choose(["", "Bolts.", ""], [], [0, 90, 0], [0.5] * 3) == 1
+    assert consensus.choose(["", ""], [], [0, 0], [0.5] * 2) == 0
     assert np.isfinite(consensus.pairwise(["", "a"])).all()
+
+
+@pytest.mark.parametrize(("similarity", "taken"), [(0.29, False), (0.31, True)])
+def test_only_a_similar_products_own_text_can_be_taken(similarity: float, taken: bool) -> None:
+    best = consensus.choose(["x", "y"], ["A soft scarf of red wool."] * 2, [0, 0], [similarity] * 2)
+    assert (best >= 2) == taken
 
 
 def test_texts_count_by_the_similarity_of_their_neighbours() -> None:
@@ -50,7 +55,8 @@ def test_texts_count_by_the_similarity_of_their_neighbours() -> None:
 
 def test_an_unsupported_number_costs_a_text_its_place() -> None:
     texts = ["A soft red wool scarf.", "A red scarf of soft wool.", "A soft scarf of red wool."]
-    best = consensus.choose(texts, np.ones(3), [0, 0, 0])
+    alike = [0.8] * 3
+    best = consensus.choose(texts, [], [0, 0, 0], alike)
     invented = [20 * (number == best) for number in range(3)]
-    assert consensus.choose(texts, np.ones(3), invented) != best
-    assert consensus.choose(texts, np.ones(3), [20, 20, 20]) == best  # none is left out, however many it has
+    assert consensus.choose(texts, [], invented, alike) != best
+    assert consensus.choose(texts, [], [20, 20, 20], alike) == best  # none is left out, however many it has
