@@ -76,17 +76,23 @@ def checked(p: Params, wanted: Sequence[str], struck: Path) -> dict[str, Result]
     results = {}
     captured, losses, micro_batches = timed("training", lambda: train(p, wanted))
     if captured:
-        results["captured"] = captured
+        results["captured"] = told("captured", captured)
     if losses or "merged" in wanted:
         rows = base_checks.examples(paths.ADAPTER, p)
         adapter = timed("adapter", lambda: Side.of(paths.ADAPTER, p, rows))
         if losses:
-            results["packed"] = base_checks.packed(losses, adapter.nll)
+            results["packed"] = told("packed", base_checks.packed(losses, adapter.nll))
         if "merged" in wanted:
-            results["merged"] = timed("export", lambda: base_checks.export(p, rows, adapter))
+            results["merged"] = told("merged", timed("export", lambda: base_checks.export(p, rows, adapter)))
     if "killed" in wanted:
         results["killed"] = timed("kill", lambda: base_checks.killed(struck, micro_batches))
     return results
+
+
+def told(name: str, result: Result) -> Result:
+    """`result`, printed to stderr at once: a run that is cut off has shown what it found."""
+    print(base_checks.table({name: result}), file=sys.stderr, flush=True)
+    return result
 
 
 def train(p: Params, wanted: Sequence[str]) -> tuple[Result | None, Losses | None, int]:
