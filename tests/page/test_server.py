@@ -212,7 +212,8 @@ def test_elsewhere_it_wants_a_password(shop: Path) -> None:
 
 
 WATCHED = """
-import ipaddress, runpy, sys
+import ipaddress, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits an ignored one
 def seen(event, arguments):
     to = arguments[1] if event == "socket.connect" else None
     if isinstance(to, tuple) and not ipaddress.ip_address(to[0]).is_loopback:

@@ -178,9 +178,9 @@ def test_a_killed_evaluation_resumes_to_the_same_files(room: Path, monkeypatch: 
     asked: list[int] = []
     write = generate.texts
 
-    def counted(dense: Any, tokenizer: Any, prompts: Any, *settings: Any) -> Any:
+    def counted(dense: Any, tokenizer: Any, prompts: Any, *settings: Any, **named: Any) -> Any:
         asked.append(len(prompts))
-        return write(dense, tokenizer, prompts, *settings)
+        return write(dense, tokenizer, prompts, *settings, **named)
 
     monkeypatch.setattr(generate, "texts", counted)
     evaluate.run("base", p)
@@ -190,6 +190,7 @@ def test_a_killed_evaluation_resumes_to_the_same_files(room: Path, monkeypatch: 
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "decoding": lambda p: p.model_copy(update={"decoding": p.decoding.model_copy(update={"max_new_tokens": 15})}),
+    "numbers": lambda p: p.model_copy(update={"advanced": p.advanced.model_copy(update={"constrain_numbers": False})}),
     "quantization": lambda p: p.model_copy(update={"quantization": "none"}),
     "questions": lambda p: p.model_copy(update={"prompt": p.prompt.model_copy(update={"questions": ["Why?"]})}),
 }
