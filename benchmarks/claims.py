@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks import markdown
 from copywriter import errors, files, params, paths
 from copywriter.errors import UserError
 from copywriter.evaluation import row_statistics, significance
@@ -114,8 +115,7 @@ def run(folder: Path, variant: Variant) -> None:
 def table(out: Path, found: Mapping[str, Variant], seed: int) -> str:
     """The scores of variants that ended, and each difference to the unchanged one, as Markdown."""
     heads = ["variant", *(NAMES[name] for name in SHOWN), "tokens/s", "training s", "adapter MB"]
-    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    told = []
+    lines, told = [], []
     reference = _statistics(out / UNCHANGED)
     for name, variant in found.items():
         folder = out / name
@@ -125,7 +125,7 @@ def table(out: Path, found: Mapping[str, Variant], seed: int) -> str:
         rate = f"{json.loads(speed.read_text())['tokens_per_second']:,}" if speed.exists() else ""
         size = sum(file.stat().st_size for file in (folder / paths.ADAPTER).glob("*.safetensors")) / 1e6
         values = [number(key, scored[key]) if key in scored else "" for key in SHOWN]
-        lines.append(f"| {' | '.join([name, *values, rate, str(seconds['train_qlora']), f'{size:.1f}'])} |")
+        lines.append([name, *values, rate, str(seconds["train_qlora"]), f"{size:.1f}"])
         if name != UNCHANGED:
             compared = significance.compare(reference, _statistics(folder), seed)
             told += ["", f"**{name}** ({variant.claim}): `{variant.command}`", ""]
@@ -135,7 +135,7 @@ def table(out: Path, found: Mapping[str, Variant], seed: int) -> str:
                 told.append(
                     f"- {NAMES[key]} {number(key, one.difference, True)} ({low} to {high}): {outcome(key, one)}"
                 )
-    return "\n".join([*lines, *told])
+    return markdown.table(heads, lines) + "\n".join(told)
 
 
 def _rows() -> list[str]:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import markdown
 from benchmarks.sides import BATCH, LORA, MAX_LENGTH, ROOT, SIDES, Job, Side, run_job
 from tests.support.shapes import SHAPES
 
@@ -29,11 +30,8 @@ Record = dict[str, Any]
 
 def table(run: Record) -> str:
     """The table of a run under a caption with all settings."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join(["---"] * len(COLUMNS)) + " |"]
-    for result in run["results"]:
-        cells = [result["shape"], _label(result), *_cells(result, run)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return caption(run) + "\n\n" + "\n".join(lines) + "\n"
+    lines = ([result["shape"], _label(result), *_cells(result, run)] for result in run["results"])
+    return caption(run) + "\n\n" + markdown.table(COLUMNS, lines)
 
 
 def caption(run: Record) -> str:

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from benchmarks import sides, synthetic, train
 from benchmarks.sides import BATCH, MAX_LENGTH, MAX_PROMPT, SEED, SIDES, Job
 from tests.support import shapes
+from tests.support.toy_job import toy_job
 
 PUBLISHED = {
     "llama-3.2-1b": 1_235_814_400,
@@ -21,26 +22,6 @@ PUBLISHED = {
     "gemma-3-1b": 999_885_952,
 }
 TRIED = ["notebook", "trl-packing-4bit", "ours-4bit"]
-
-
-def job(tmp_path: Path) -> Job:
-    return Job(
-        shape="smollm2-135m",
-        side="notebook",
-        tiny=True,
-        weights=tmp_path,
-        folder=tmp_path,
-        result=tmp_path / "result.json",
-        kernels=tmp_path / "kernels.txt",
-        rows=8,
-        micro=BATCH,
-        warmup=1,
-        steps=1,
-        seconds=1,
-        apart=1,
-        profiled=1,
-        started=0.0,
-    )
 
 
 def test_all_sides_train_the_same_tokens_and_are_in_the_table(
@@ -122,7 +103,7 @@ def test_a_failed_side_has_its_error_as_result(
 ) -> None:
     (tmp_path / "broken_side.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert sides.run_job("broken_side", job(tmp_path), tmp_path / "log", 3)["failed"] == expected
+    assert sides.run_job("broken_side", toy_job(tmp_path, "notebook"), tmp_path / "log", 3)["failed"] == expected
 
 
 def test_failures_are_in_the_table_and_the_largest_batch_is_halved(

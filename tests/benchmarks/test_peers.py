@@ -12,6 +12,7 @@ from benchmarks.sides import SEED, SIDES, Job
 from copywriter.modeling import device
 from copywriter.prompt import Example
 from tests.support import shapes
+from tests.support.toy_job import toy_job
 
 # Unsloth's two functions, computed by transformers and PEFT, its changed defaults of TRL, and what a side must keep.
 STAND_IN = """
@@ -41,26 +42,6 @@ class FastLanguageModel:
         trl.SFTTrainer = checking(trl.SFTTrainer)
         return get_peft_model(model, LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=target_modules))
 """
-
-
-def job(tmp_path: Path, side: str) -> Job:
-    return Job(
-        shape="smollm2-135m",
-        side=side,
-        tiny=True,
-        weights=tmp_path / "base",
-        folder=tmp_path / "scratch",
-        result=tmp_path / "result.json",
-        kernels=tmp_path / "kernels.txt",
-        rows=8,
-        micro=2,
-        warmup=1,
-        steps=1,
-        seconds=1,
-        apart=1,
-        profiled=1,
-        started=0.0,
-    )
 
 
 def rows() -> list[Example]:
@@ -101,7 +82,7 @@ def test_a_side_without_its_package_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, run: Any, package: str
 ) -> None:
     monkeypatch.setattr(sides.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
-    run(job(tmp_path, name))
+    run(toy_job(tmp_path, name))
     failed = json.loads((tmp_path / "result.json").read_text())["failed"]
     assert failed == f"{package.replace('-', '_')} is not installed; run 'pip install {package}'"
 
@@ -143,7 +124,7 @@ def test_only_ligers_side_asks_for_its_kernels(
     synthetic.build(tmp_path / "base", shapes.figures("smollm2-135m", True), device.choose())
     given: dict[str, Any] = {}
     monkeypatch.setattr(peers, "SFTTrainer", lambda **named: given.update(named))
-    peers.trl(SIDES[name], job(tmp_path, name), rows())
+    peers.trl(SIDES[name], toy_job(tmp_path, name), rows())
     assert given["args"].use_liger_kernel is liger
     assert (given["args"].packing, given["args"].max_length) == (True, sides.MAX_LENGTH)
 
@@ -157,7 +138,7 @@ def test_unsloth_without_4_bits_is_refused(tmp_path: Path, monkeypatch: pytest.M
     package = type("Package", (), {"FastLanguageModel": Fast})
     monkeypatch.setattr(peers.importlib, "import_module", lambda name: package)  # type: ignore[attr-defined]
     with pytest.raises(RuntimeError, match="without 4 bits"):
-        peers.unsloth(SIDES["unsloth-packing-4bit"], job(tmp_path, "unsloth-packing-4bit"), rows())
+        peers.unsloth(SIDES["unsloth-packing-4bit"], toy_job(tmp_path, "unsloth-packing-4bit"), rows())
 
 
 @pytest.mark.parametrize(
