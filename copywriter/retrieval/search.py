@@ -51,17 +51,23 @@ def search(
         groups = excluded and (excluded[0][part], excluded[1])
         waiting, width = np.arange(queries.shape[0]), allowed.candidates
         while len(waiting):
-            rows, likeness, full = _ranked(index, queries[waiting], pruned[waiting], width, threads)
-            if groups:
-                own = (rows >= 0) & (groups[1][rows] == groups[0][waiting][:, None])
-                rows, likeness = _first(rows, likeness, ~own)
+            some_at_once = max(1, _QUERIES * allowed.candidates // width)  # so that memory has a bound
+            left = []
+            for some in (waiting[first : first + some_at_once] for first in range(0, len(waiting), some_at_once)):
+                rows, likeness, full = _ranked(index, queries[some], pruned[some], width, threads)
+                if groups:
+                    own = (rows >= 0) & (groups[1][rows] == groups[0][some][:, None])
+                    rows, likeness = _first(rows, likeness, ~own)
+                lacking = (rows[:, min(k, rows.shape[1]) - 1] < 0) & full
+                done = some[~lacking]
+                count = min(k, rows.shape[1])
+                found.rows[at + done, :count] = rows[~lacking, :count]
+                found.similarities[at + done, :count] = np.sqrt(
+                    likeness[~lacking, :count] / squares[done, None].clip(1)
+                )
+                left.append(some[lacking])
+            waiting = np.concatenate(left)
             width *= 8  # for queries whose candidates were mostly of their own group
-            lacking = (rows[:, min(k, rows.shape[1]) - 1] < 0) & full
-            done = waiting[~lacking]
-            count = min(k, rows.shape[1])
-            found.rows[at + done, :count] = rows[~lacking, :count]
-            found.similarities[at + done, :count] = np.sqrt(likeness[~lacking, :count] / squares[done, None].clip(1))
-            waiting = waiting[lacking]
     return found
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +101,26 @@ def test_a_group_of_its_own_is_never_a_neighbour() -> None:
     assert (groups[found.rows] != groups[:, None]).all()
     one = np.zeros(len(TITLES), np.int64)
     assert (search(Index(TITLES), TITLES[:3], 8, (one[:3], one)).rows == -1).all()
+
+
+def test_a_wider_search_asks_fewer_queries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So memory has a bound, however many titles are of a query's own group."""
+    pairs = []
+    ranked = search_module._ranked
+
+    def counted(index: Index, queries: Any, pruned: Any, width: int, threads: int) -> Any:
+        pairs.append(queries.shape[0] * width)
+        return ranked(index, queries, pruned, width, threads)
+
+    index, groups = Index(TITLES), np.arange(len(TITLES)) // 45
+    monkeypatch.setattr(search_module, "_ranked", counted)
+    monkeypatch.setattr(search_module, "effort", lambda titles: search_module.Effort(150_000, 4))
+    whole = search(index, TITLES, 8, (groups, groups))
+    pairs.clear()
+    monkeypatch.setattr(search_module, "_QUERIES", 80)
+    assert equal(search(index, TITLES, 8, (groups, groups)), whole)
+    assert max(pairs) <= 80 * 4
+    assert len(set(pairs)) > 1
 
 
 def test_pruned_queries_keep_their_rarest_features(monkeypatch: pytest.MonkeyPatch) -> None:
