@@ -79,7 +79,8 @@ class Meter:
 
 def parameters(changes: Mapping[str, Any]) -> Params:
     """params.yaml with the changes, rows of the benchmark's lengths and no trackers."""
-    common = {"max_length": MAX_LENGTH, "max_prompt_length": MAX_PROMPT, "epochs": 1, "tracking": [], "packing": True}
+    lengths = {"max_length": MAX_LENGTH, "max_prompt_length": MAX_PROMPT, "retrieval.neighbours": 0}
+    common = lengths | {"epochs": 1, "tracking": [], "packing": True}
     lora = {f"lora.{key}": value for key, value in (LORA | {"target_modules": "all-linear"}).items()}
     return trial.changed(params.load(ROOT / "params.yaml"), common | lora | dict(changes))
 
