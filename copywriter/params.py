@@ -183,6 +183,11 @@ class Params(Section):
         return self.max_length + self.retrieved_length
 
     @property
+    def writing(self) -> dict[str, Any]:
+        """The settings that decide a text, besides its prompt."""
+        return self.decoding.model_dump() | {"constrain_numbers": self.advanced.constrain_numbers}
+
+    @property
     def max_response_length(self) -> int:
         """Tokens a response may take, its end token included."""
         return self.max_length - self.max_prompt_length

@@ -36,8 +36,7 @@ def score(variant: str, rows: Sequence[predictions.Prediction], precision: str, 
         rows, training_ngrams, predictions.shown(rows, train), longest_response=p.max_response_length
     )
     result = scores.rounded(statistics.sum(0))
-    settings = p.decoding.model_dump() | {"constrain_numbers": p.advanced.constrain_numbers}
-    decoding = [f"{key}:{value}" for key, value in settings.items()]
+    decoding = [f"{key}:{value}" for key, value in p.writing.items()]
     predictions.write(paths.predictions(variant), rows)
     row_statistics.write(paths.statistics(variant), statistics)
     files.write_json(

@@ -55,13 +55,13 @@ def predict(weights: Path, rows: Sequence[Product], p: Params) -> list[Predictio
         )
     ]
     compiled = p.advanced.compile is not False and compilation.obstacle(processor) is None
-    constrain = p.advanced.constrain_numbers
     dense = functools.cache(lambda: loading.load_dense(weights, p.quantization, dtype, processor))
 
     def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         some = [pool.prompts[at] for at in missing]
+        bound = p.advanced.constrain_numbers
         written = generate.texts(
-            dense(), tokenizer, some, p.decoding, p.longest_prompt, compiled, constrain_numbers=constrain
+            dense(), tokenizer, some, p.decoding, p.longest_prompt, compiled, constrain_numbers=bound
         )
         for at, one in written:
             yield missing[at], dataclasses.asdict(one)
@@ -72,8 +72,7 @@ def predict(weights: Path, rows: Sequence[Product], p: Params) -> list[Predictio
 
     ran_on = [str(dtype), device.name(processor)]
     key = identity(weights) | {"quantization": p.quantization, "on": ran_on}
-    settings = p.decoding.model_dump() | {"constrain_numbers": constrain}
-    writing = {"decoding": settings, "width": p.longest_prompt, "compiled": compiled}
+    writing = {"decoding": p.writing, "width": p.longest_prompt, "compiled": compiled}
     of_texts = {"prompts": pool.prompts, "code": _code(WRITING), **writing}
     of_nll = {
         "rows": [[row.input_ids, row.prompt_length] for row in examples],
