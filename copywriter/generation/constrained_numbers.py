@@ -3,36 +3,52 @@
 A *run* is a sequence of digit tokens with none before or behind it. The next token is a digit only if the run so far
 and this digit begin a run of the prompt, and a run ends only where one of the prompt does. So "12" and "128" can be
 written after "128 GB, 12 inches", but neither "1" nor "28". Units are not looked at: "12 cm" remains possible.
+Digits are those of any script, and fractions that are one character (½). Superscripts are none: they are parts of
+units (m²).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 import torch
+from tokenizers.decoders import ByteLevel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _LONGEST = 12  # digit tokens of a run that are compared
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # how SentencePiece names the tokens of single bytes
+_SPACE = "Ġ"  # how byte-level tokenizers write a space; each byte is one letter in their vocabulary
 
 
 def digit_tokens(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> torch.Tensor:
-    """A mask (vocabulary) of the tokens that contain one of the digits 0 to 9; special tokens with one are in it too.
+    """A mask (vocabulary) of the tokens that contain a digit or a fraction; special tokens with one are in it too.
 
-    `vocabulary`: the number of logits, which may be larger than the tokenizer's.
+    A character of which no token contains all bytes is not found. `vocabulary`: the number of logits, which may be
+    larger than the tokenizer's.
     """
+    numbers = tokenizer.get_vocab()
+    bytewise = ByteLevel() if _SPACE in numbers else None
     mask = torch.zeros(vocabulary, dtype=torch.bool)
-    mask[[number for token, number in tokenizer.get_vocab().items() if _has_digit(token)]] = True
+    mask[[number for token, number in numbers.items() if _has_digit(token, bytewise)]] = True
     mask[int(tokenizer.eos_token_id)] = False
     return mask
 
 
-def _has_digit(token: str) -> bool:
-    byte = _BYTE.fullmatch(token)
-    return bool(re.search("[0-9]", chr(int(byte[1], 16)) if byte else token))
+def _has_digit(token: str, bytewise: ByteLevel | None) -> bool:
+    if byte := _BYTE.fullmatch(token):
+        token = chr(int(byte[1], 16))
+        return token.isascii() and token.isdigit()
+    if bytewise and not (token := token.removeprefix(_SPACE)).isascii():
+        token = bytewise.decode([token])
+    return any(_is_digit(char) for char in token)
+
+
+def _is_digit(char: str) -> bool:
+    return char.isdecimal() or unicodedata.decomposition(char).startswith("<fraction>")
 
 
 def allowed(

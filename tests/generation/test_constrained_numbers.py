@@ -67,11 +67,25 @@ def test_a_prompt_without_digits_lets_none_be_written() -> None:
     assert not digits[sampler(logits, nothing, zero, asked, zero)]
 
 
+def digit_tokens(*vocabulary: str) -> set[str]:
+    tokenizer: Any = SimpleNamespace(
+        get_vocab=lambda: {token: number for number, token in enumerate([*vocabulary, "<|end2|>"])},
+        eos_token_id=len(vocabulary),
+    )
+    mask = constrained_numbers.digit_tokens(tokenizer, len(vocabulary) + 5)
+    assert len(mask) == len(vocabulary) + 5
+    return {vocabulary[number] for number in mask.nonzero()[:, 0].tolist()}
+
+
 def test_tokens_with_digits_are_found_by_their_text() -> None:
-    vocabulary = {"a": 0, "7": 1, "Ġ12": 2, "<0x0A>": 3, "<0x35>": 4, "½": 5, "<|end2|>": 6, "x9": 7}
-    tokenizer: Any = SimpleNamespace(get_vocab=lambda: vocabulary, eos_token_id=6)
-    found = constrained_numbers.digit_tokens(tokenizer, 10).nonzero()[:, 0].tolist()
-    assert found == [1, 2, 4, 7]
+    written = ["7", "▁12", "<0x35>", "x9", "½", "▁¼", "٣", "３", "⅛"]
+    assert digit_tokens("a", "<0x0A>", "<0xBC>", "<0xB2>", "▁x²", "Ⅳ", "三", "Â", *written) == {*written}
+
+
+def test_tokens_of_byte_level_tokenizers_are_found_by_their_bytes() -> None:
+    """The letters of such a vocabulary are bytes: "Â¼" is one fraction, and "¼" the last byte of many characters."""
+    written = ["7", "Ġ12", "Â¼", "ĠÂ½", "x9", "Ù£"]
+    assert digit_tokens("a", "Ġ", "¼", "½", "Â", "Â²", "Ã½", "ĠâĪĴ", *written) == {*written}
 
 
 def test_generated_texts_have_only_numbers_of_their_prompts(tiny_base: Path) -> None:
