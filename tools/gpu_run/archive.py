@@ -10,6 +10,7 @@ from pathlib import Path
 
 from copywriter import files
 from copywriter.errors import UserError
+from tools import unpacking
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -55,7 +56,7 @@ def unpack(file: Path, folder: Path) -> None:
         try:
             with gzip.GzipFile(fileobj=joined) as stream:
                 with tarfile.open(fileobj=stream, mode="r|") as tar:
-                    tar.extractall(folder, filter="data")
+                    unpacking.extract(tar, folder)
                 while stream.read(1 << 20):  # to the end, where gzip compares its checksum
                     pass
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from copywriter.errors import UserError
+from tools import unpacking
 from tools.commands import git
 
 
@@ -28,7 +29,7 @@ def extract(commit: str, folder: Path) -> None:
     """Writes the files of a commit into a new folder."""
     done = subprocess.run(["git", "archive", commit], capture_output=True, check=True)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        unpacking.extract(archive, folder)
 
 
 def folder_md5(files: Mapping[str, str]) -> str:
