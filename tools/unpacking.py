@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def extract(archive: tarfile.TarFile, folder: Path) -> None:
-    """Writes the archive's files and folders into `folder`; tarfile.TarError for anything else and for other places."""
+    """Writes the archive's files and folders into `folder`; tarfile.TarError for a member that would leave it."""
     if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
         archive.extractall(folder, filter="data")
         return
