@@ -49,25 +49,21 @@ def search(
         queries, squares = index.vectors(titles[part])
         pruned = _rarest(queries, index.titles_with, allowed.postings)
         groups = excluded and (excluded[0][part], excluded[1])
-        waiting, width = np.arange(queries.shape[0]), allowed.candidates
-        while len(waiting):
-            some_at_once = max(1, _QUERIES * allowed.candidates // width)  # so that memory has a bound
-            left = []
-            for some in (waiting[first : first + some_at_once] for first in range(0, len(waiting), some_at_once)):
-                rows, likeness, full = _ranked(index, queries[some], pruned[some], width, threads)
-                if groups:
-                    own = (rows >= 0) & (groups[1][rows] == groups[0][some][:, None])
-                    rows, likeness = _first(rows, likeness, ~own)
-                lacking = (rows[:, min(k, rows.shape[1]) - 1] < 0) & full
-                done = some[~lacking]
-                count = min(k, rows.shape[1])
-                found.rows[at + done, :count] = rows[~lacking, :count]
-                found.similarities[at + done, :count] = np.sqrt(
-                    likeness[~lacking, :count] / squares[done, None].clip(1)
-                )
-                left.append(some[lacking])
-            waiting = np.concatenate(left)
-            width *= 8  # for queries whose candidates were mostly of their own group
+        waiting = [(np.arange(queries.shape[0]), allowed.candidates)]
+        while waiting:
+            some, width = waiting.pop()
+            rows, likeness, full = _ranked(index, queries[some], pruned[some], width, threads)
+            if groups:
+                own = (rows >= 0) & (groups[1][rows] == groups[0][some][:, None])
+                rows, likeness = _first(rows, likeness, ~own)
+            count = min(k, rows.shape[1])
+            lacking = (rows[:, count - 1] < 0) & full
+            done = some[~lacking]
+            found.rows[at + done, :count] = rows[~lacking, :count]
+            found.similarities[at + done, :count] = np.sqrt(likeness[~lacking, :count] / squares[done, None].clip(1))
+            more, wider = some[lacking], width * 8  # for queries whose candidates were mostly of their own group
+            most = max(1, _QUERIES * allowed.candidates // wider)  # at once, so that memory has a bound
+            waiting += [(more[first : first + most], wider) for first in range(0, len(more), most)]
     return found
 
 
