@@ -1,6 +1,7 @@
 """The nearest titles of an index: candidates by a sparse matrix product, then their exact cosine similarity."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from copywriter.retrieval.neighbours import Neighbours
 
 LARGE = 100_000  # indexed titles above which a query reads fewer postings
 _QUERIES = 20_000  # in memory at once
-_PAIRS = 200_000  # of query and candidate compared at once
+_PAIRS = 100_000  # of query and candidate compared at once by a thread
 
 
 class Effort(NamedTuple):
@@ -52,15 +53,12 @@ def search(
         waiting = [(np.arange(queries.shape[0]), allowed.candidates)]
         while waiting:
             some, width = waiting.pop()
-            rows, likeness, full = _ranked(index, queries[some], pruned[some], width, threads)
-            if groups:
-                own = (rows >= 0) & (groups[1][rows] == groups[0][some][:, None])
-                rows, likeness = _first(rows, likeness, ~own)
-            count = min(k, rows.shape[1])
-            lacking = (rows[:, count - 1] < 0) & full
+            own = groups and (groups[0][some], groups[1])
+            rows, likeness, full = _ranked(index, queries[some], pruned[some], k, width, own, threads)
+            lacking = (rows[:, -1] < 0) & full
             done = some[~lacking]
-            found.rows[at + done, :count] = rows[~lacking, :count]
-            found.similarities[at + done, :count] = np.sqrt(likeness[~lacking, :count] / squares[done, None].clip(1))
+            found.rows[at + done] = rows[~lacking]
+            found.similarities[at + done] = np.sqrt(likeness[~lacking] / squares[done, None].clip(1))
             more, wider = some[lacking], width * 8  # for queries whose candidates were mostly of their own group
             most = max(1, _QUERIES * allowed.candidates // wider)  # at once, so that memory has a bound
             waiting += [(more[first : first + most], wider) for first in range(0, len(more), most)]
@@ -84,37 +82,74 @@ def _rarest(queries: sp.csr_matrix, titles_with: Numbers, postings: int) -> sp.c
 
 
 def _ranked(
-    index: Index, queries: sp.csr_matrix, pruned: sp.csr_matrix, width: int, threads: int
+    index: Index,
+    queries: sp.csr_matrix,
+    pruned: sp.csr_matrix,
+    k: int,
+    width: int,
+    excluded: tuple[Numbers, Numbers] | None,
+    threads: int,
 ) -> tuple[Numbers, NDArray[np.float64], NDArray[np.bool_]]:
-    """The candidates of each query, nearest first and -1 after the last; the square of their dot product with the
-    query over the square of their length; and whether there may be more than `width` of them."""
+    """The `k` nearest of `width` candidates of each query, nearest first and -1 after the last; the square of their dot
+    product with the query over the square of their length; and whether there may be more than `width` candidates."""
     width = min(width, len(index))
     product = sp_matmul_topn(pruned.astype(np.int64), index.postings, top_n=width, threshold=0, n_threads=threads)
     counts = np.diff(product.indptr)
     of, rows = np.repeat(np.arange(len(counts)), counts), product.indices.astype(np.int64)
-    dots = np.concatenate(
-        [_dots(queries, index.rows, of[at : at + _PAIRS], rows[at : at + _PAIRS]) for at in range(0, len(of), _PAIRS)]
-        or [np.zeros(0)]
-    )
-    likeness = dots**2 / np.maximum(index.squares[rows], 1)  # of exact sums, and division rounds alike everywhere
+    if excluded:
+        allowed = excluded[1][rows] != excluded[0][of]
+        of, rows = of[allowed], rows[allowed]
+    # Of exact sums, and division rounds alike everywhere.
+    likeness = _dots(queries, index.rows, of, rows, threads) ** 2 / np.maximum(index.squares[rows], 1)
+    best, values = _best(of, rows, likeness, len(counts), k)
+    return best, values, (counts == width) & (width < len(index))
+
+
+def _dots(
+    queries: sp.csr_matrix, indexed: sp.csr_matrix, of: Numbers, rows: Numbers, threads: int
+) -> NDArray[np.float64]:
+    """The exact dot product of each pair of a query and an indexed title; the pairs of a query together."""
+    ends = np.cumsum(np.bincount(of, minlength=queries.shape[0]))
+    parts, first = [], 0
+    while first < len(ends):  # some queries with about _PAIRS pairs
+        last = max(first + 1, int(np.searchsorted(ends, (ends[first - 1] if first else 0) + _PAIRS, "right")))
+        parts.append((first, last))
+        first = last
+
+    def dots(part: tuple[int, int]) -> Numbers:
+        first, last = part
+        pairs = slice(ends[first - 1] if first else 0, ends[last - 1])
+        chosen = indexed[rows[pairs]]
+        weights = np.zeros(indexed.shape[1], np.int64)  # of one query's features; a product with these is one look-up
+        products = np.empty(chosen.nnz, np.int64)
+        starts = chosen.indptr[np.concatenate([[0], ends[first:last] - pairs.start])]
+        for query, start, end in zip(range(first, last), starts, starts[1:], strict=False):
+            its = slice(queries.indptr[query], queries.indptr[query + 1])
+            weights[queries.indices[its]] = queries.data[its]
+            np.multiply(weights[chosen.indices[start:end]], chosen.data[start:end], out=products[start:end])
+            weights[queries.indices[its]] = 0
+        sums = np.concatenate([[0], np.cumsum(products)])[chosen.indptr]
+        found: Numbers = sums[1:] - sums[:-1]
+        return found
+
+    with ThreadPoolExecutor(threads) as pool:  # numpy and scipy compute outside Python's lock
+        return np.concatenate([np.zeros(0), *pool.map(dots, parts)])
+
+
+def _best(
+    of: Numbers, rows: Numbers, likeness: NDArray[np.float64], queries: int, k: int
+) -> tuple[Numbers, NDArray[np.float64]]:
+    """The `k` rows of each query with the largest likeness, of equal ones the first rows, and their likeness."""
+    counts = np.bincount(of, minlength=queries)
+    table = np.full((queries, max(k, counts.max(initial=0))), -1.0)
+    table[of, np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)] = likeness
+    least = np.partition(table, table.shape[1] - k, axis=1)[:, -k]
+    kept = likeness >= least[of]
+    of, rows, likeness = of[kept], rows[kept], likeness[kept]
     order = np.lexsort((rows, -likeness, of))
-    place = np.arange(len(of)) - np.repeat(product.indptr[:-1], counts)
-    ranked, values = np.full((len(counts), width), -1), np.zeros((len(counts), width))
-    ranked[of, place], values[of, place] = rows[order], likeness[order]
-    return ranked, values, (counts == width) & (width < len(index))
-
-
-def _dots(queries: sp.csr_matrix, indexed: sp.csr_matrix, left: Numbers, right: Numbers) -> NDArray[np.float64]:
-    """The exact dot product of each pair of a query and an indexed title."""
-    both = queries[left].astype(np.int64).multiply(indexed[right].astype(np.int64))
-    return np.asarray(both.sum(axis=1)).ravel().astype(np.float64)
-
-
-def _first(rows: Numbers, values: NDArray[np.float64], kept: NDArray[np.bool_]) -> tuple[Numbers, NDArray[np.float64]]:
-    """Moves what is kept of each line to its left, in order; the rest is -1 and 0."""
-    order = np.argsort(~kept, axis=1, kind="stable")
-    kept = np.take_along_axis(kept, order, 1)
-    return (
-        np.where(kept, np.take_along_axis(rows, order, 1), -1),
-        np.where(kept, np.take_along_axis(values, order, 1), 0.0),
-    )
+    counts = np.bincount(of, minlength=queries)
+    place = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = place < k
+    best, values = np.full((queries, k), -1), np.zeros((queries, k))
+    best[of[first], place[first]], values[of[first], place[first]] = rows[order][first], likeness[order][first]
+    return best, values

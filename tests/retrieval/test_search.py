@@ -108,9 +108,9 @@ def test_a_wider_search_asks_fewer_queries_at_once(monkeypatch: pytest.MonkeyPat
     pairs = []
     ranked = search_module._ranked
 
-    def counted(index: Index, queries: Any, pruned: Any, width: int, threads: int) -> Any:
+    def counted(index: Index, queries: Any, pruned: Any, k: int, width: int, *rest: Any) -> Any:
         pairs.append(queries.shape[0] * width)
-        return ranked(index, queries, pruned, width, threads)
+        return ranked(index, queries, pruned, k, width, *rest)
 
     index, groups = Index(TITLES), np.arange(len(TITLES)) // 45
     monkeypatch.setattr(search_module, "_ranked", counted)
