@@ -99,8 +99,7 @@ def test_a_judge_gives_the_scores_of_evaluate(room: Path) -> None:
 def test_unquantised_weights_are_compared_with_the_trained_values(
     room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ready(room, epochs=1, learning_rate=0.01)
-    train_qlora.main()
+    train_qlora.run(ready(room, epochs=1, learning_rate=0.01))
     monkeypatch.setattr(sys, "argv", ["precision", "--rows", "test", "--count", "5", "--out", str(room / "out")])
     precision.main()
     told = json.loads((room / "out" / "test.json").read_text())
