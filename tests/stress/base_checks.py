@@ -177,12 +177,23 @@ def killed(struck: Path, micro_batches: int) -> Result:
     expected, found = kill.outcome(Path()), kill.outcome(struck)
     differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     adapter = files.sha256(struck / paths.ADAPTER / loading.WEIGHTS)
-    compared = f"{', '.join(differing)} DIFFERENT" if differing else f"{len(found)} files equal"
+    compared = f"{len(found)} files equal"
+    if differing:
+        compared = f"{', '.join(differing)} DIFFERENT, {_first_difference(paths.TRAIN_HISTORY, struck)}"
     figures = (
         f"killed in micro-batch {point[1]} of {micro_batches}, resumed from {Path(rest.split()[0]).name}: {compared}, "
         f"SHA-256 of the adapter {adapter[:16]}"
     )
     return Result(figures, not differing)
+
+
+def _first_difference(history: Path, struck: Path) -> str:
+    """The first step whose loss differs: one before the kill means that not even two uninterrupted runs are equal."""
+    one, other = (file.read_text().splitlines() for file in (history, struck / history))
+    for line, other_line in zip(one, other, strict=False):
+        if line != other_line:
+            return f"{history.name} from step {line.split(',')[0]} on"
+    return f"{history.name} equal" if len(one) == len(other) else f"{history.name} of another length"
 
 
 def examples(weights: Path, p: Params) -> list[Example]:

@@ -116,11 +116,14 @@ def test_a_resumed_training_that_differs_or_did_not_resume_fails(
         with (room / paths.ADAPTER / loading.WEIGHTS).open("r+b") as file:
             file.seek(-1, 2)
             file.write(b"x")
+        history = (room / paths.TRAIN_HISTORY).read_text().splitlines()
+        (room / paths.TRAIN_HISTORY).write_text("\n".join([*history[:2], history[2] + "1", *history[3:]]))
         log_file.write_text(log)
         return ""
 
     monkeypatch.setattr(kill, "strike", strike)
-    assert f"adapter/{loading.WEIGHTS} DIFFERENT" in failure("killed", capsys)
+    failed = failure("killed", capsys)
+    assert f"adapter/{loading.WEIGHTS}, train_history.csv DIFFERENT, train_history.csv from step 2 on" in failed
     log = ""
     assert "did not resume" in failure("killed", capsys)
 
