@@ -17,6 +17,7 @@ from copywriter.modeling.loss import nll
 from copywriter.prompt import load_tokenizer
 from copywriter.training import experiment, packing, row_validation, run_plan, trainer
 from tests.conftest import changed
+from tests.support.rows_attention import attended
 from tests.support.shapes import figures
 from tests.support.training import SMALL, examples
 
@@ -67,6 +68,14 @@ def test_a_captured_step_trains_as_an_eager_one(
     assert not eager
     assert losses == pytest.approx(expected, rel=2e-3)
     assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.999
+
+
+@pytest.mark.parametrize("width", [32, 64, 128, 256])
+@pytest.mark.parametrize("window", [None, 70])
+def test_compiled_attention_is_that_of_each_row_by_itself(width: int, window: int | None) -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(attention.within_rows, dynamic=False, fullgraph=True)
+    attended(compiled, width, window, torch.bfloat16, "cuda", atol=0.04)
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
