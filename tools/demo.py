@@ -1,7 +1,7 @@
 """The whole pipeline on a small share of the embedded catalogue with the embedded model: `make demo`.
 
 Two temporary DVC experiments, demo-base (no training) and demo-tuned, so that the checkout stays as it is; then their
-scores side by side and two titles with the catalogue's text, the base model's and the tuned one's. About 75 optimizer
+scores side by side and two titles with the catalogue's text, the base model's and the tuned one's. About 65 optimizer
 steps of 4 x 128 tokens show the direction of the change, but not a good model.
 """
 
@@ -15,7 +15,7 @@ import dvc.api
 from copywriter.messages import message
 
 SMALL = {
-    "sample.size": 400,
+    "sample.size": 340,
     "max_length": 128,
     "max_prompt_length": 56,
     "batch_size": 4,
