@@ -53,8 +53,8 @@ def search(
         waiting = [(np.arange(queries.shape[0]), allowed.candidates)]
         while waiting:
             some, width = waiting.pop()
-            own = groups and (groups[0][some], groups[1])
-            rows, likeness, full = _ranked(index, queries[some], pruned[some], k, width, own, threads)
+            excluding = groups and (groups[0][some], groups[1])
+            rows, likeness, full = _ranked(index, queries[some], pruned[some], k, width, excluding, threads)
             lacking = (rows[:, -1] < 0) & full
             done = some[~lacking]
             found.rows[at + done] = rows[~lacking]
@@ -74,9 +74,8 @@ def _rarest(queries: sp.csr_matrix, titles_with: Numbers, postings: int) -> sp.c
     sums = np.cumsum(having[order])
     starts = queries.indptr[:-1]
     before = np.repeat(np.concatenate([[0], sums])[starts], sizes)
-    rank = np.arange(len(order)) - np.repeat(starts, sizes)
     chosen = np.zeros(len(order), np.bool_)
-    chosen[order] = (sums - before <= postings) | (rank == 0)
+    chosen[order] = (sums - before <= postings) | (_places(sizes) == 0)
     ends = np.concatenate([[0], np.cumsum(chosen)])[queries.indptr]
     return sp.csr_matrix((queries.data[chosen], queries.indices[chosen], ends), queries.shape)
 
@@ -108,22 +107,15 @@ def _ranked(
 def _dots(
     queries: sp.csr_matrix, indexed: sp.csr_matrix, of: Numbers, rows: Numbers, threads: int
 ) -> NDArray[np.float64]:
-    """The exact dot product of each pair of a query and an indexed title; the pairs of a query together."""
-    ends = np.cumsum(np.bincount(of, minlength=queries.shape[0]))
-    parts, first = [], 0
-    while first < len(ends):  # some queries with about _PAIRS pairs
-        last = max(first + 1, int(np.searchsorted(ends, (ends[first - 1] if first else 0) + _PAIRS, "right")))
-        parts.append((first, last))
-        first = last
+    """The exact dot product of each pair of a query and an indexed title; the pairs of a query are neighbours."""
 
-    def dots(part: tuple[int, int]) -> Numbers:
-        first, last = part
-        pairs = slice(ends[first - 1] if first else 0, ends[last - 1])
-        chosen = indexed[rows[pairs]]
-        weights = np.zeros(indexed.shape[1], np.int64)  # of one query's features; a product with these is one look-up
+    def dots(at: int) -> Numbers:
+        chosen = indexed[rows[at : at + _PAIRS]]
+        asked, first = np.unique(of[at : at + _PAIRS], return_index=True)
+        edges = chosen.indptr[np.append(first, chosen.shape[0])]
+        weights = np.zeros(indexed.shape[1], np.int64)  # of one query: indexing it replaces a sparse product
         products = np.empty(chosen.nnz, np.int64)
-        starts = chosen.indptr[np.concatenate([[0], ends[first:last] - pairs.start])]
-        for query, start, end in zip(range(first, last), starts, starts[1:], strict=False):
+        for query, start, end in zip(asked, edges[:-1], edges[1:], strict=True):
             its = slice(queries.indptr[query], queries.indptr[query + 1])
             weights[queries.indices[its]] = queries.data[its]
             np.multiply(weights[chosen.indices[start:end]], chosen.data[start:end], out=products[start:end])
@@ -133,7 +125,7 @@ def _dots(
         return found
 
     with ThreadPoolExecutor(threads) as pool:  # numpy and scipy compute outside Python's lock
-        return np.concatenate([np.zeros(0), *pool.map(dots, parts)])
+        return np.concatenate([np.zeros(0), *pool.map(dots, range(0, len(of), _PAIRS))])
 
 
 def _best(
@@ -142,14 +134,20 @@ def _best(
     """The `k` rows of each query with the largest likeness, of equal ones the first rows, and their likeness."""
     counts = np.bincount(of, minlength=queries)
     table = np.full((queries, max(k, counts.max(initial=0))), -1.0)
-    table[of, np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)] = likeness
+    table[of, _places(counts)] = likeness
     least = np.partition(table, table.shape[1] - k, axis=1)[:, -k]
-    kept = likeness >= least[of]
+    kept = likeness >= least[of]  # the order of the others does not matter
     of, rows, likeness = of[kept], rows[kept], likeness[kept]
     order = np.lexsort((rows, -likeness, of))
-    counts = np.bincount(of, minlength=queries)
-    place = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = _places(np.bincount(of, minlength=queries))
     first = place < k
     best, values = np.full((queries, k), -1), np.zeros((queries, k))
     best[of[first], place[first]], values[of[first], place[first]] = rows[order][first], likeness[order][first]
     return best, values
+
+
+def _places(counts: Numbers) -> Numbers:
+    """0, 1, ... for the items of each group, one group after the other; `counts`: items of each group."""
+    starts = np.cumsum(counts) - counts
+    found: Numbers = np.arange(counts.sum()) - np.repeat(starts, counts)
+    return found
