@@ -43,11 +43,10 @@ def test_an_option_has_the_gradient_of_pefts_forward(room: Path, name: str, quan
 
 
 def test_dora_computed_anew_in_the_backward_pass_is_the_same(room: Path) -> None:
-    p = changed(**SMALL, quantization="none", lora__dropout=0.0, **options("all"))
-    rows = [[row] for row in examples(room / "models/base", p, 8)]
-    loss, gradient = gradients(room, p, rows)
-    checkpointed = p.model_copy(update={"advanced": p.advanced.model_copy(update={"gradient_checkpointing": True})})
-    other_loss, other = gradients(room, checkpointed, rows)
+    given = {**SMALL, "quantization": "none", "lora__dropout": 0.0, **options("all")}
+    rows = [[row] for row in examples(room / "models/base", changed(**given), 8)]
+    loss, gradient = gradients(room, changed(**given), rows)
+    other_loss, other = gradients(room, changed(**given, advanced__gradient_checkpointing=True), rows)
     assert loss == other_loss
     torch.testing.assert_close(gradient, other, rtol=1e-5, atol=1e-8)
 
