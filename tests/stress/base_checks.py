@@ -14,7 +14,7 @@ from copywriter.generation import generate
 from copywriter.modeling import device, loading
 from copywriter.params import Params
 from copywriter.prompt import Example, Prompter, load_tokenizer
-from copywriter.training import tokenized_rows
+from copywriter.training import receipt, tokenized_rows
 from copywriter.training.experiment import Experiment
 from copywriter.training.trainer import QloraTrainer
 from tests.stress import kill
@@ -179,7 +179,8 @@ def killed(struck: Path, micro_batches: int) -> Result:
     adapter = files.sha256(struck / paths.ADAPTER / loading.WEIGHTS)
     compared = f"{len(found)} files equal"
     if differing:
-        compared = f"{', '.join(differing)} DIFFERENT, {_first_difference(paths.TRAIN_HISTORY, struck)}"
+        where = f"{_first_difference(paths.TRAIN_HISTORY, struck)}, {_plans(struck)}"
+        compared = f"{', '.join(differing)} DIFFERENT, {where}"
     figures = (
         f"killed in micro-batch {point[1]} of {micro_batches}, resumed from {Path(rest.split()[0]).name}: {compared}, "
         f"SHA-256 of the adapter {adapter[:16]}"
@@ -194,6 +195,12 @@ def _first_difference(history: Path, struck: Path) -> str:
         if line != other_line:
             return f"{history.name} from step {line.split(',')[0]} on"
     return f"{history.name} equal" if len(one) == len(other) else f"{history.name} of another length"
+
+
+def _plans(struck: Path) -> str:
+    """Whether both trainings had one run plan: another amount of free memory may give another."""
+    one, other = (receipt.read(room / paths.ADAPTER)["plan"] for room in (Path(), struck))
+    return "equal run plans" if one == other else f"run plans {one} and {other}"
 
 
 def examples(weights: Path, p: Params) -> list[Example]:
