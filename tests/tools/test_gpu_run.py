@@ -6,19 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from copywriter import files
-from copywriter.errors import UserError
-from tests.conftest import ROOT
 from tests.remotes.test_remotes import wants_sshd
 from tests.support.remotes import Sshd
 from tests.test_pipeline import Checkout, ran, shop_checkout
-from tools.gpu_run import archive, home, objects, packing, pipeline
+from tools.gpu_run import archive, objects, pipeline, there
 
 COMMENTED = "# A comment that stays.\n{}\nepochs: 1     # 0: the base\n"
 GPU_RUN = [sys.executable, "-m", "tools.gpu_run"]
@@ -70,11 +70,11 @@ def trip(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, warm_folder:
     parts = sorted(place.glob("run.tgz.*-of-*"))
     assert len(parts) > 2
     assert max(part.stat().st_size for part in parts) <= 20 << 10
-    there = place / "host"
-    there.mkdir()
-    subprocess.run(f"cat {place}/run.tgz.* | tar xz -C {there}", shell=True, check=True)
-    said = host(there, "--to", str(place / "home.tgz"))
-    return Trip(made, there, place / "home.tgz", said)
+    folder = place / "host"
+    folder.mkdir()
+    subprocess.run(f"cat {place}/run.tgz.* | tar xz -C {folder}", shell=True, check=True)
+    said = host(folder, "--to", str(place / "home.tgz"))
+    return Trip(made, folder, place / "home.tgz", said)
 
 
 def test_a_run_there_equals_one_made_here_and_becomes_two_commits(trip: Trip, tmp_path: Path) -> None:
@@ -124,6 +124,49 @@ def test_data_and_base_model_stay_and_only_needed_files_are_sent(trip: Trip, tmp
     inside = {file["md5"] for folder in folders for file in json.loads(folder.read_text())}
     assert set(objects.verified(trip.host / "objects")) == carried | inside
     assert not carried & {locked[path] for path in ("data/raw", "data/clean.parquet", "models/base")}
+
+
+def unpacked(trip: Trip, there: Path) -> dict[str, Any]:
+    """Unpacks the run in the folder of a new host; its plan."""
+    there.mkdir()
+    subprocess.run(f"cat {trip.host.parent}/run.tgz.* | tar xz -C {there}", shell=True, check=True)
+    plan: dict[str, Any] = json.loads((there / "plan.json").read_text())
+    return plan
+
+
+def test_a_lost_host_costs_one_experiment(trip: Trip, tmp_path: Path) -> None:
+    """The first host ends after the base; the second takes that over and runs the other, with the same bits."""
+    plan = unpacked(trip, tmp_path / "lost")
+    files.write_json(
+        tmp_path / "lost/plan.json", plan | {"experiments": [plan["experiments"][1], ["x", ["epochs=-1"]]]}
+    )
+    host(tmp_path / "lost", "--part-size", "20K", ok=False)
+    unpacked(trip, tmp_path / "next")
+    for part in (tmp_path / "lost").glob("home.tgz*"):
+        shutil.copy(part, tmp_path / "next")
+    said = host(tmp_path / "next")
+    assert "base has already run; skipped" in said
+    assert ran(said).count("train_qlora") == 1
+    ours = trip.fresh(tmp_path / "ours")
+    ours.run(*GPU_RUN, "home", str(tmp_path / "next/home.tgz"), "--commit", "base", "tuned")
+    whole = trip.fresh(tmp_path / "whole")
+    whole.run(*GPU_RUN, "home", str(trip.back), "--commit", "base", "tuned")
+    for commit in ("HEAD~1", "HEAD"):
+        one, other = (yaml.safe_load(made.git("show", f"{commit}:dvc.lock")) for made in (ours, whole))
+        assert one == other
+    record = json.loads((tmp_path / "next/checkout/runs/gpu_run.json").read_text())
+    assert set(record) == {"tuned", "base"}
+
+
+def test_an_archive_of_another_commit_is_not_taken_over(trip: Trip, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "in").mkdir()
+    archive.unpack(trip.back, tmp_path / "in")
+    plan = json.loads((tmp_path / "in/plan.json").read_text())
+    ours = trip.fresh(tmp_path / "ours")
+    with chdir(ours.folder):
+        there.take_over(trip.back, plan | {"commit": "0" * 40})
+    assert "is written anew" in capsys.readouterr().err
+    assert ours.git("for-each-ref", "refs/exps") == ""
 
 
 @wants_sshd
@@ -185,14 +228,12 @@ def test_home_wants_the_packed_commit_and_a_clean_tree(trip: Trip, tmp_path: Pat
 
 
 def test_another_base_model_there_stops_before_training(trip: Trip, tmp_path: Path, tiny_base: Path) -> None:
-    there = tmp_path / "host"
-    there.mkdir()
-    subprocess.run(f"cat {trip.host.parent}/run.tgz.* | tar xz -C {there}", shell=True, check=True)
+    unpacked(trip, tmp_path / "host")
     config = trip.host.parent / "published/config.json"
     content = config.read_text()
     try:
         config.write_text(content.replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
-        said = host(there, ok=False)
+        said = host(tmp_path / "host", ok=False)
     finally:
         config.write_text(content)
     assert "this host makes models/base" in said
@@ -203,16 +244,16 @@ def test_another_base_model_there_stops_before_training(trip: Trip, tmp_path: Pa
 def test_a_data_stage_that_would_run_there_stops_before_training(trip: Trip, tmp_path: Path) -> None:
     ours = trip.fresh(tmp_path / "ours")
     ours.run(*GPU_RUN, "pack", str(tmp_path / "run.tgz"), "--with-base")
-    there = tmp_path / "host"
-    there.mkdir()
-    archive.unpack(tmp_path / "run.tgz", there)
+    place = tmp_path / "host"
+    place.mkdir()
+    archive.unpack(tmp_path / "run.tgz", place)
     with (ours.folder / "stages/clean.py").open("a") as code:
         code.write("# another cleaning\n")
     ours.git("commit", "-qam", "edited")
-    ours.git("bundle", "create", "-q", str(there / "repository.bundle"), "HEAD")
-    plan = json.loads((there / "plan.json").read_text())
-    files.write_json(there / "plan.json", plan | {"commit": ours.git("rev-parse", "HEAD").strip()})
-    said = host(there, ok=False)
+    ours.git("bundle", "create", "-q", str(place / "repository.bundle"), "HEAD")
+    plan = json.loads((place / "plan.json").read_text())
+    files.write_json(place / "plan.json", plan | {"commit": ours.git("rev-parse", "HEAD").strip()})
+    said = host(place, ok=False)
     assert "DVC would run clean here" in said
     assert not ran(said)  # the base model that was carried is not made again, and nothing is trained
 
@@ -221,48 +262,3 @@ def test_two_runs_never_work_in_one_folder(trip: Trip) -> None:
     with (trip.host / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "a run works in this folder still" in host(trip.host, ok=False)
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (["a:epohcs=3"], "epohcs"),
-        (["a:epochs=-1"], "epochs is -1"),
-        (["a:epochs"], "is not KEY=VALUE"),
-        (["a:lora=1"], "lora is 1"),
-        (["a:lora.r.x=1"], "is not KEY=VALUE"),
-        (["a:split.train=0.9"], "changes split.train, which a stage that runs here reads"),
-        (["a:sample.size=9"], "changes sample.size"),
-        (["a:max_length=256"], "changes max_length"),
-        (["a:prompt.plain={message}"], "changes prompt.plain"),
-        (["a", "a:epochs=1"], "does not name an experiment of its own"),
-        (["a b"], "does not name an experiment of its own"),
-    ],
-)
-def test_an_experiment_that_cannot_be_run_there_is_refused_here(
-    given: list[str], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(UserError, match=said):
-        packing.experiments(given)
-
-
-def test_settings_are_parted_at_commas_before_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    found = packing.experiments(["a:lora.target_modules=[q_proj,v_proj],epochs=0", "b"])
-    assert found == {"a": ["lora.target_modules=[q_proj,v_proj]", "epochs=0"], "b": []}
-
-
-def test_the_layout_of_params_stays_where_dvc_writes_it_anew() -> None:
-    before = (ROOT / "params.yaml").read_text()
-    content = yaml.safe_load(before)
-    content["epochs"], content["tracking"], content["prompt"]["questions"][1] = 0, [], "What?"
-    after = home.relaid(before, yaml.safe_dump(content))
-    assert yaml.safe_load(after) == content
-    changed = [line for line in after.splitlines() if line not in before.splitlines()]
-    assert [line.split()[0] for line in changed] == ["epochs:", "tracking:", "-"]
-    assert "# 0 saves untrained" in changed[0]
-
-
-def test_a_change_of_more_than_values_keeps_dvcs_text() -> None:
-    assert home.relaid("a: 1\n", "a: 1\nb: 2\n") == "a: 1\nb: 2\n"

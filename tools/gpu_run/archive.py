@@ -45,6 +45,11 @@ def write(to: Path, folder: Path, part_size: int | None = None) -> list[Path]:
     return parts
 
 
+def exists(file: Path) -> bool:
+    """Whether `file` or a part of it is there."""
+    return file.exists() or bool(_parts(file))
+
+
 def unpack(file: Path, folder: Path) -> None:
     """Unpacks `file`, or its parts, into the empty `folder`; UserError when bytes are missing or damaged."""
     pieces = [file] if file.exists() else _whole(file)

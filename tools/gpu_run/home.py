@@ -5,14 +5,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from copywriter import files, paths
 from copywriter.errors import UserError
 from tools.commands import clean_tree, dvc, git
-from tools.gpu_run import archive, objects, pipeline, there
+from tools.gpu_run import archive, experiments, objects, pipeline, there
 
 
 def run(file: Path, commits: list[str]) -> str:
@@ -23,54 +22,24 @@ def run(file: Path, commits: list[str]) -> str:
         folder = Path(name)
         archive.unpack(file, folder)
         plan = json.loads((folder / "plan.json").read_text())
-        experiments = dict(plan["experiments"])
-        if unknown := [one for one in commits if one not in experiments]:
-            raise UserError(f"{file} has no experiment {unknown[0]}; it has {', '.join(experiments)}")
+        settings = dict(plan["experiments"])
+        if unknown := [one for one in commits if one not in settings]:
+            raise UserError(f"{file} has no experiment {unknown[0]}; it has {', '.join(settings)}")
         if git("rev-parse", "HEAD") != plan["commit"]:
             raise UserError(
                 f"the run was packed at {plan['commit'][:10]}, and HEAD is another commit; "
                 f"'git switch -c gpu-run {plan['commit'][:10]}' and call again"
             )
-        heads, total = accept(folder, plan)
+        heads, total = experiments.accept(folder, plan)
     files.write_json(paths.RUNS / there.RECORD, plan["record"])
     for one, record in plan["record"].items():
         print(there.describe(one, record), file=sys.stderr)
     before = git("show", f"{plan['commit']}:{paths.PARAMS}") + "\n"
     for one in commits:
-        commit(one, heads[one], before, message(one, experiments[one]))
-    for line in next_steps(experiments, commits):
+        commit(one, heads[one], before, message(one, settings[one]))
+    for line in next_steps(settings, commits):
         print(line)
     return f"{', '.join(heads)} taken over, {total / 1e6:.1f} MB of objects"
-
-
-def accept(folder: Path, plan: dict[str, Any]) -> tuple[dict[str, str], int]:
-    """Puts experiments and objects where DVC has them, all or none; commits by name, and the bytes of the objects."""
-    prefix = f"refs/exps/{plan['commit'][:2]}/{plan['commit'][2:]}/"
-    bundle = str(folder / "experiments.bundle")
-    git("fetch", "-q", bundle, *(f"{prefix}{name}" for name, _ in plan["experiments"]))
-    lines = [line.split() for line in git("bundle", "list-heads", bundle).splitlines()]
-    heads = {ref.removeprefix(prefix): commit for commit, ref in lines}
-    names, cache = objects.verified(folder / "objects"), objects.store()
-    here = pipeline.hashes(git("show", f"{plan['commit']}:{paths.LOCK}"))
-    for name, head in heads.items():
-        locked = pipeline.hashes(git("show", f"{head}:{paths.LOCK}"))
-        if other := [path for path in here_made() if locked.get(path) != here[path]]:
-            raise UserError(
-                f"experiment {name} was made from another {other[0]} than dvc.lock has; nothing was taken over"
-            )
-        if absent := objects.missing([locked[path] for path in pipeline.brought()], [folder / "objects", cache]):
-            raise UserError(f"objects of experiment {name} did not come: {', '.join(absent[:3])}; pack it again there")
-        if (known := git("for-each-ref", "--format=%(objectname)", prefix + name)) and known != head:
-            raise UserError(f"there is another experiment {name} here; 'dvc exp remove {name}' and call again")
-    total = objects.take(names, folder / "objects", cache)
-    for name, head in heads.items():
-        git("update-ref", prefix + name, head)
-    return heads, total
-
-
-def here_made() -> list[str]:
-    """The outputs of the stages that ran here, and the base model, which both sides made."""
-    return [out.path for out in pipeline.outs() if out.stage in pipeline.HERE]
 
 
 def message(name: str, settings: list[str]) -> str:

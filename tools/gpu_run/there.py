@@ -1,4 +1,4 @@
-"""On the host: checks the base model against dvc.lock, runs the experiments, packs their outputs."""
+"""On the host: checks the base model against dvc.lock, runs the experiments, packs what each of them made."""
 
 import json
 import os
@@ -15,23 +15,28 @@ from copywriter import errors, files, paths
 from copywriter.errors import UserError
 from tools import lock
 from tools.commands import DVC, dvc, git
-from tools.gpu_run import archive, objects, pipeline
+from tools.gpu_run import archive, experiments, objects, pipeline
 
 RECORD = "gpu_run.json"  # under runs/: what took how long, on which machine
 _FAILED = re.compile(r"failed to reproduce '([^']+)'")
 
 
 def run(folder: Path, to: Path, part_size: int | None) -> str:
-    """Runs what start.sh has checked out; the summary. Experiments that an earlier call finished are not run again."""
+    """Runs what start.sh has checked out; the summary.
+
+    The archive is written after each experiment, so that a lost host costs one. Experiments that this host has finished
+    are not run again, nor those in an archive at `to` that another host wrote.
+    """
     plan = json.loads(errors.existing(folder / "plan.json", "sh start.sh").read_text())
     if (here := git("rev-parse", "HEAD")) != plan["commit"]:
         raise UserError(f"this checkout is at {here[:10]}, and {plan['commit'][:10]} was packed; run start.sh again")
     with tempfile.TemporaryDirectory() as shims:
         _python_in_path(Path(shims))
         prepare(folder)
+        take_over(to, plan)
         for name, settings in plan["experiments"]:
             experiment(name, settings, plan["commit"])
-        pieces = pack(to, plan, part_size)
+            pieces = experiments.pack(to, plan, _record(), part_size)
     names = ", ".join(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)" for file in pieces)
     return f"{names}; at home: python -m tools.gpu_run home {to.name}"
 
@@ -77,15 +82,25 @@ def prepare(folder: Path) -> None:
         )
 
 
-def reference(name: str, commit: str) -> str | None:
-    """The experiment's Git reference, or None when it was not run on `commit`."""
-    ref = f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
-    return ref if git("for-each-ref", ref) else None
+def take_over(file: Path, wanted: dict[str, Any]) -> None:
+    """Takes over what another host finished of the plan `wanted`, from the archive that it wrote."""
+    here = [name for name, _ in wanted["experiments"] if experiments.finished(name, wanted["commit"])]
+    if here or not archive.exists(file):
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        archive.unpack(file, folder)
+        plan = json.loads((folder / "plan.json").read_text())
+        if plan["commit"] != wanted["commit"]:
+            print(f"gpu_run: {file} is of commit {plan['commit'][:10]} and is written anew", file=sys.stderr)
+            return
+        experiments.accept(folder, plan)
+    files.write_json(paths.RUNS / RECORD, plan["record"])
 
 
 def experiment(name: str, settings: list[str], commit: str) -> None:
     """Runs one experiment as DVC does, training and what follows alone; notes its times in runs/."""
-    if reference(name, commit):
+    if experiments.finished(name, commit):
         print(f"gpu_run: {name} has already run; skipped", file=sys.stderr)
         return
     git("reset", "-q", "--hard", commit)
@@ -95,7 +110,7 @@ def experiment(name: str, settings: list[str], commit: str) -> None:
     changes = [word for setting in settings for word in ("-S", setting)]
     dvc("exp", "run", "-n", name, *changes, "--downstream", *pipeline.FIRST_THERE)
     seconds = time.perf_counter() - started
-    if not reference(name, commit):
+    if not experiments.finished(name, commit):
         raise UserError(f"DVC saved no experiment {name}; see its messages above")
     timings = json.loads((paths.RUNS / "timings.json").read_text())
     record = _record() | {name: {"seconds": round(seconds, 2), "stages": timings, "machine": _machine()}}
@@ -120,18 +135,3 @@ def _machine() -> dict[str, str]:
     notes = sorted(paths.RUNS.glob("train/*/machine.json"), key=lambda file: file.stat().st_mtime)
     found: dict[str, str] = json.loads(notes[-1].read_text()) if notes else {}
     return found
-
-
-def pack(to: Path, plan: dict[str, Any], part_size: int | None) -> list[Path]:
-    """Writes the archive that goes home: the experiments' commits, their objects, their times."""
-    names = [name for name, _ in plan["experiments"]]
-    with tempfile.TemporaryDirectory() as aside:
-        out = Path(aside)
-        refs = [f"refs/exps/{plan['commit'][:2]}/{plan['commit'][2:]}/{name}" for name in names]
-        git("bundle", "create", "-q", str(out / "experiments.bundle"), *refs, f"^{plan['commit']}")
-        for ref in refs:
-            locked = pipeline.hashes(git("show", f"{ref}:{paths.LOCK}"))
-            objects.copy([locked[path] for path in pipeline.brought()], objects.store(), out / "objects")
-        record = {name: entry for name, entry in _record().items() if name in names}
-        files.write_json(out / "plan.json", plan | {"record": record})
-        return archive.write(to, out, part_size)
