@@ -1,13 +1,19 @@
 """The checks of tests.stress.real_base: what each compares, and the limit of what may differ."""
 
 import gc
+import subprocess
+import sys
+import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from copywriter import files, paths
+from copywriter.errors import UserError
 from copywriter.evaluation import likelihood
 from copywriter.export import merged
 from copywriter.generation import generate
@@ -22,6 +28,7 @@ from tests.support import row_losses
 
 TITLES = {
     "captured": "a captured, compiled step trains as an eager one",
+    "repeated": "fresh processes compute the same gradient",
     "packed": "packed rows have the losses and gradients of padded ones",
     "merged": "the merged export computes what base and adapter do",
     "killed": "a killed and resumed training ends as an uninterrupted one",
@@ -40,8 +47,11 @@ LIMITS = {
     f"{GRADIENTS}",
     # The export stores bf16: each weight is up to 1/512 of itself away, all together far less than the adapter.
     "merged": f"apart {OF_BASE} x base, {AGREEMENT:.0%} of tokens, common share above the base's",
+    "repeated": "equal bits",
     "killed": "equal bits",
 }
+GRADIENT = [sys.executable, "-m", "tests.stress.gradient"]
+_AT_ONCE = 2  # a selection by timing differs more often beside other work
 _TEXTS, _NEW_TOKENS = 16, 96
 _KILLED_AT = 0.6  # of the run's micro-batches
 
@@ -163,6 +173,23 @@ def export(p: Params, rows: Sequence[Example], adapter: Side) -> Result:
         f"{of_base:.1%})"
     )
     return Result(figures, apart <= OF_BASE * learnt and found.agreement >= AGREEMENT and common > of_base)
+
+
+def repeated(processes: int) -> Result:
+    """Compares the gradients of so many processes in this folder, each with an empty cache of compiled code."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = Counter(pool.map(lambda _: _gradient(), range(processes)))
+    seen = ", ".join(f"{one[:16]} {times} times" for one, times in found.most_common())
+    return Result(f"SHA-256 in {processes} processes: {seen}", len(found) == 1)
+
+
+def _gradient() -> str:
+    with tempfile.TemporaryDirectory(prefix="copywriter-gradient-") as cold:
+        variables = kill.environment() | {"TORCHINDUCTOR_CACHE_DIR": cold}
+        done = subprocess.run(GRADIENT, env=variables, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"{' '.join(GRADIENT[1:])} failed: {' '.join(done.stderr[-1000:].split())}")
+    return done.stdout.splitlines()[-1]
 
 
 def killed(struck: Path, micro_batches: int) -> Result:

@@ -100,7 +100,7 @@ def fresh(room: Path, log: Path) -> int:
     """Types the command in `room`; its exit code, negative for a signal."""
     with log.open("a") as out:
         return subprocess.run(
-            [sys.executable, "-m", "tests.stress.crash_target"], cwd=room, env=_environment(), stdout=out, stderr=out
+            [sys.executable, "-m", "tests.stress.crash_target"], cwd=room, env=environment(), stdout=out, stderr=out
         ).returncode
 
 
@@ -168,7 +168,7 @@ def main() -> None:
         base = options.base or place / "base"
         if not options.base:  # in a process of its own: this one must not use torch before it forks
             code = "import sys; from pathlib import Path; from tests.support import tiny; tiny.base(Path(sys.argv[1]))"
-            subprocess.run([sys.executable, "-c", code, str(base)], env=_environment(), check=True)
+            subprocess.run([sys.executable, "-c", code, str(base)], env=environment(), check=True)
         given = (one.partition("=") for one in options.set)
         changes = SMALL | {name: yaml.safe_load(value) for name, _, value in given}
         table: dict[str, dict[Point, str]] = {}
@@ -242,7 +242,7 @@ def _dvc(room: Path, log: Path, *words: str) -> tuple[int, str]:
     """Exit code and what was said; a training that outlives a killed dvc holds its pipes, so a file takes the words."""
     with tempfile.TemporaryFile("w+") as out:
         code = subprocess.run(
-            [sys.executable, "-m", "dvc", *words], cwd=room, env=_environment(), stdout=out, stderr=out
+            [sys.executable, "-m", "dvc", *words], cwd=room, env=environment(), stdout=out, stderr=out
         ).returncode
         out.seek(0)
         said = out.read()
@@ -252,7 +252,8 @@ def _dvc(room: Path, log: Path, *words: str) -> tuple[int, str]:
     return code, said
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of a process that works in a folder of its own."""
     ours = ("COPYWRITER_RUNS", "DVC_ROOT")
     return {name: value for name, value in process.environment().items() if name not in ours}
 

@@ -1,8 +1,9 @@
 """Checks training and export with the base model in models/base: `python -m tests.stress.real_base`, with data/.
 
-A short training on rows of data/train.parquet in a folder of its own, then four checks, a table row each: the captured
-step equals an eager one, packed rows equal padded ones, the merged export equals base and adapter, a killed training
-equals an uninterrupted one. Exit code 1 when a check fails its limit. The working folder stays as it is.
+A short training on rows of data/train.parquet in a folder of its own, then five checks, a table row each: the captured
+step equals an eager one, fresh processes compute the same gradient, packed rows equal padded ones, the merged export
+equals base and adapter, a killed training equals an uninterrupted one. Exit code 1 when a check fails its limit. The
+working folder stays as it is.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             excerpt.write(whole, p, options.rows, max(4, options.rows // 4))
             shutil.copytree(whole, struck, symlinks=True)
             with inside(whole):
-                results = checked(p, options.checks, struck)
+                results = checked(p, options.checks, struck, options.processes)
         print(f"{base}, {options.rows} rows, {p.quantization}, on {device.name(device.choose())}:\n")
     except UserError as error:
         sys.exit(f"tests.stress.real_base: {error}")
@@ -71,12 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"tests.stress.real_base: failed: {', '.join(failed)}")
 
 
-def checked(p: Params, wanted: Sequence[str], struck: Path) -> dict[str, Result]:
-    """The results of the wanted checks in this working folder; `struck`: an equal one, for the killed training."""
+def checked(p: Params, wanted: Sequence[str], struck: Path, processes: int) -> dict[str, Result]:
+    """The results of the wanted checks in this working folder.
+
+    struck: an equal folder, for the killed training; processes: how many compute a gradient.
+    """
     results = {}
     captured, losses, micro_batches = timed("training", lambda: train(p, wanted))
     if captured:
         results["captured"] = told("captured", captured)
+    if "repeated" in wanted:
+        results["repeated"] = told("repeated", timed("gradients", lambda: base_checks.repeated(processes)))
     if losses or "merged" in wanted:
         rows = base_checks.examples(paths.ADAPTER, p)
         adapter = timed("adapter", lambda: Side.of(paths.ADAPTER, p, rows))
@@ -157,6 +163,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.stress.real_base", description=__doc__)
     parser.add_argument("--rows", type=int, default=64, help="training rows, from 8; a quarter as many are held out")
     parser.add_argument("--checks", nargs="+", choices=checks, default=checks)
+    parser.add_argument("--processes", type=int, default=8, help="that compute a gradient, two at once")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to params.yaml")
     options = parser.parse_args(arguments)
     if options.rows < 8:

@@ -19,11 +19,11 @@ from copywriter.retrieval import neighbours
 from copywriter.retrieval.neighbours import Neighbours
 from copywriter.training import row_validation
 from copywriter.training.step import Step
-from tests.stress import kill, real_base
+from tests.stress import base_checks, kill, real_base
 from tests.support import excerpt, process, tiny
 
 ROWS = 40
-SETTINGS = ["--rows", "24", "--set", "learning_rate=0.01", "save_steps=2"]
+SETTINGS = ["--rows", "24", "--processes", "3", "--set", "learning_rate=0.01", "save_steps=2"]
 
 
 @pytest.fixture
@@ -44,10 +44,11 @@ def test_all_checks_pass_with_a_sound_base_and_leave_the_folder_as_it_is(folder:
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     head, _, *table = done.stdout.splitlines()
     assert head == "tiny, 24 rows, 4bit, on this CPU:"
-    assert [line.split(" | ")[-1] for line in table[2:]] == ["not run |", *["passed |"] * 3]
+    assert [line.split(" | ")[-1] for line in table[2:]] == ["not run |", *["passed |"] * 4]
     assert "needs CUDA" in table[2]
-    assert "in fp32" in table[3]
-    assert "resumed from checkpoint-" in table[5]
+    assert re.search(r"SHA-256 in 3 processes: \w{16} 3 times", table[3])
+    assert "in fp32" in table[4]
+    assert "resumed from checkpoint-" in table[6]
     assert files.folder_hashes(folder) == before
 
 
@@ -103,6 +104,21 @@ def test_an_eager_training_that_differs_fails(
 ) -> None:
     monkeypatch.setattr(real_base, "EAGER", real_base.EAGER | {"learning_rate": 0.009})
     assert "two eager trainings" in failure("captured", capsys)
+
+
+def test_gradients_that_differ_between_processes_fail(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import os
+from copywriter import params
+from tests.stress import gradient
+given = params.load()
+params.load = lambda: given.model_copy(update={"seed": os.getpid()})
+gradient.main()
+"""
+    monkeypatch.setattr(base_checks, "GRADIENT", [sys.executable, "-c", code])
+    assert failure("repeated", capsys).count("times") > 1
 
 
 def test_a_resumed_training_that_differs_or_did_not_resume_fails(
