@@ -70,7 +70,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "no_sources": ("None: the model saw the title alone.", "Nenhum: o modelo viu só o título."),
     "similarity": ("similarity {value:.2f}", "semelhança {value:.2f}"),
     "check": (
-        "<mark>Marked</mark> numbers stand in neither the title, the facts nor the sources. An unmarked word may be "
+        "<mark>Marked</mark> numbers are in neither the title, the facts nor the sources. An unmarked word may be "
         "wrong too: a person must check every text.",
         "Números <mark>marcados</mark> não estão no título, nem nos dados, nem nas fontes. Uma palavra sem marca "
         "também pode estar errada: uma pessoa deve conferir cada texto.",
