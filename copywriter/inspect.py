@@ -31,7 +31,8 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
     place = arguments.file if remote else str(paths.CATALOGUES / source.name)
     name, known = _known(place, arguments.pin)
     entry: dict[str, Any] = {"kind": "file", "url" if remote else "path": place, "sha256": files.sha256(source)}
-    entry |= {key: getattr(arguments, key) or getattr(known, key, None) for key in OPTIONS}
+    given = {key: value for key in OPTIONS if (value := getattr(arguments, key)) is not None}
+    entry |= {key: given.get(key, getattr(known, key, None)) for key in OPTIONS}
     asked = {"title": "", "description": "", "licence": "", "facts": entry["facts"] or ()}
     named = params.check(sources.File, entry | asked, "the options").fact_columns
     with tempfile.TemporaryDirectory() as folder:
@@ -45,6 +46,8 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
     total, found = profile.columns(sample, [name for name in needed if name])
     extent = "rows, all looked at" if sample.whole else f"of about {sample.rows:,} rows looked at, drawn by chance"
     yield f"{file.name}: {sample.layout}, {source.stat().st_size:,} bytes, {total:,} {extent}"
+    if taken := [key for key in OPTIONS if getattr(known, key, None) and key not in given]:
+        yield f"the entry {name} of {paths.SOURCES} gives {', '.join(taken)}; options replace them"
     if len(sheets) > 1:
         yield f"its sheets are {', '.join(map(repr, sheets))}; --sheet reads another one"
     yield from column_lines(total, found)

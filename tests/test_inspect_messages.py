@@ -189,6 +189,11 @@ def test_a_pinned_entry_keeps_its_facts_and_a_wrong_one_is_named() -> None:
     assert "shop: added to sources.yaml" in Said("--facts", "brand=Marke", "--pin", content=SHOP).out
     assert "shop: renewed in sources.yaml" in Said("--pin", content=SHOP + "Mug 99;A new mug.;Acme;99;red\n").out
     assert sources.load(page).datasets["shop"].fact_columns == [("brand", "Marke")]
+    said = Said(content=SHOP).out
+    assert "the entry shop of sources.yaml gives title, description, facts; options replace them" in said
+    assert "facts: [brand=Marke]" in said
+    assert "facts" not in Said("--facts", content=SHOP).out.partition("options replace them")[2]
+    assert "has facts: brand=Marke, not none" in Said("--facts", "--pin", content=SHOP).error
     page.write_text(page.read_text().replace("brand=Marke", "brand=Mark"))
     assert (
         "no row has a value under 'Mark'; the columns are 'name', 'text', 'Marke'" in Said("--pin", content=SHOP).error

@@ -58,10 +58,11 @@ def renew(page: Path, name: str, entry: Mapping[str, Value]) -> str:
     if known is None:
         done, lines = "added to", _added(lines, name, entry)
     else:
-        for key in [key for key in entry if key not in ("sha256", "licence")]:
-            if (there := getattr(known, key, None)) != getattr(new, key):
+        for key in [key for key in type(new).model_fields if key not in ("sha256", "licence")]:
+            there, wanted = getattr(known, key, None), getattr(new, key)
+            if there != wanted:
                 raise UserError(
-                    f"{name} of {page} has {key}: {there}, not {entry[key]}, and --pin renews a hash alone; "
+                    f"{name} of {page} has {key}: {_said(there)}, not {_said(wanted)}, and --pin renews a hash alone; "
                     "give --pin another name, or correct the entry by hand"
                 )
         done = "unchanged in" if known.sha256 == new.sha256 else "renewed in"
@@ -73,6 +74,12 @@ def renew(page: Path, name: str, entry: Mapping[str, Value]) -> str:
     with files.new_file(page) as aside:
         aside.write_text(text, encoding="utf-8")
     return f"{name}: {done} {page}"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def _content(text: str) -> sources.Sources | None:
