@@ -73,10 +73,11 @@ def settings(recorded: Mapping[str, Any]) -> params.Params:
 def absent(recorded: Mapping[str, Any]) -> tuple[str, str] | None:
     """Why the training cannot be repeated here, as verdict and reason."""
     for name, expected in recorded["data"].items():
+        cure = f"run 'dvc repro {'retrieve' if Path(name).is_relative_to(paths.NEIGHBOURS) else 'split'}'"
         if not Path(name).exists():
-            return "not done", f"{name} is missing; run 'dvc repro split'"
+            return "not done", f"{name} is missing; {cure}"
         if files.sha256(Path(name)) != expected:
-            return "different", f"{name} is not the file that was trained on; run 'dvc repro split'"
+            return "different", f"{name} is not the file that was trained on; {cure}"
     if not (paths.BASE / loading.PIN).exists():
         return "not done", f"{paths.BASE} is missing; run 'dvc repro fetch_model'"
     if loading.base_identity(paths.BASE) != recorded["base"]:
@@ -184,7 +185,9 @@ def main() -> None:
         if any(one.verdict == "different" for one in found):
             raise UserError(f"{options.adapter} is different from what its receipt says")
         rounded = any(one.verdict == "equal within rounding" for one in found)
-        return f"{options.adapter} is equal{' within rounding' if rounded else ''} to what its receipt says"
+        left = [one.check for one in found if one.verdict == "not done"]
+        said = f"{options.adapter} is equal{' within rounding' if rounded else ''} to what its receipt says"
+        return said + (f", except what was not done: {', '.join(left)}" if left else "")
 
     stage.run("verify", work)
 

@@ -112,6 +112,9 @@ def test_other_data_or_none_is_said(copy: Path) -> None:
     paths.TRAIN.unlink()
     *_, last = verify.findings(paths.ADAPTER, 1)
     assert (last.verdict, last.why) == ("not done", "data/train.parquet is missing; run 'dvc repro split'")
+    neighbours = "data/neighbours/train.parquet"
+    without = ("not done", f"{neighbours} is missing; run 'dvc repro retrieve'")
+    assert verify.absent({"data": {neighbours: ""}}) == without
 
 
 def test_a_receipt_says_nothing_of_the_machine(copy: Path) -> None:
