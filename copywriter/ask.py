@@ -53,6 +53,12 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(message(outside, words=options.words, most=MOST_WORDS))
     if options.words and options.best:
         raise UserError(message("--best chooses among texts of the model's own length; leave --words out"))
+    if options.compare and options.weights == paths.BASE:
+        twice = "--compare shows the base beside an adapter; leave --weights {base} out"
+        raise UserError(message(twice, base=paths.BASE))
+    if not options.weights.exists() and options.weights not in (paths.ADAPTER, paths.BASE):
+        absent = "{weights} does not exist; --weights is the folder of an adapter, a base model or an export"
+        raise UserError(message(absent, weights=options.weights))
     source = options.file or (None if options.titles or sys.stdin.isatty() else "-")
     if source and (options.titles or options.temperature):
         raise UserError(message("--file and standard input are decoded greedily; leave TITLE and --temperature out"))

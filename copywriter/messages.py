@@ -29,6 +29,12 @@ PORTUGUESE = {
     "--best chooses among texts of the model's own length; leave --words out": (
         "--best escolhe entre textos com o tamanho que o modelo decide; não use --words junto"
     ),
+    "--compare shows the base beside an adapter; leave --weights {base} out": (
+        "--compare mostra o modelo base ao lado de um adaptador; não use --weights {base}"
+    ),
+    "{weights} does not exist; --weights is the folder of an adapter, a base model or an export": (
+        "{weights} não existe; --weights é a pasta de um adaptador, de um modelo base ou de uma exportação"
+    ),
     "--file and standard input are decoded greedily; leave TITLE and --temperature out": (
         "--file e a entrada padrão usam decodificação gulosa; não use TITLE nem --temperature junto"
     ),

@@ -202,6 +202,8 @@ def test_every_ask_command_of_the_docs_works(
         (["--best", "--temperature", "0.7", "Mug"], "--best chooses among greedy texts"),
         (["--words", "0", "Mug"], "--words 0 is out of range; give a number from 1 to 400"),
         (["--words", "401", "Mug"], "--words 401 is out of range"),
+        (["--compare", "--weights", "models/base", "Mug"], "--compare shows the base beside an adapter"),
+        (["--weights", "nowhere", "Mug"], "nowhere does not exist; --weights is the folder of an adapter"),
         (["--best", "--words", "30", "Mug"], "--best chooses among texts of the model's own length"),
         (["--file", "nowhere.txt"], "nowhere.txt cannot be read"),
         (["--file", "-", "Mug"], "leave TITLE"),
