@@ -34,9 +34,11 @@ def run(folder: Path, to: Path, part_size: int | None) -> str:
         _python_in_path(Path(shims))
         prepare(folder)
         take_over(to, plan)
+        pieces: list[Path] = []
         for name, settings in plan["experiments"]:
-            experiment(name, settings, plan["commit"])
-            pieces = experiments.pack(to, plan, _record(), part_size)
+            ran = experiment(name, settings, plan["commit"])
+            if ran or not pieces:
+                pieces = experiments.pack(to, plan, _record(), part_size)
     names = ", ".join(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)" for file in pieces)
     return f"{names}; at home: python -m tools.gpu_run home {to.name}"
 
@@ -98,11 +100,11 @@ def take_over(file: Path, wanted: dict[str, Any]) -> None:
     files.write_json(paths.RUNS / RECORD, plan["record"])
 
 
-def experiment(name: str, settings: list[str], commit: str) -> None:
-    """Runs one experiment as DVC does, training and what follows alone; notes its times in runs/."""
+def experiment(name: str, settings: list[str], commit: str) -> bool:
+    """Runs one experiment as DVC does, training and what follows alone, and notes its times; whether it had to."""
     if experiments.finished(name, commit):
         print(f"gpu_run: {name} has already run; skipped", file=sys.stderr)
-        return
+        return False
     git("reset", "-q", "--hard", commit)
     git("clean", "-q", "-f", "-d")  # metrics that the experiment before wrote and this commit has not
     (paths.RUNS / "timings.json").unlink(missing_ok=True)
@@ -116,6 +118,7 @@ def experiment(name: str, settings: list[str], commit: str) -> None:
     record = _record() | {name: {"seconds": round(seconds, 2), "stages": timings, "machine": _machine()}}
     files.write_json(paths.RUNS / RECORD, record)
     print(f"gpu_run: {describe(name, record[name])}", file=sys.stderr, flush=True)
+    return True
 
 
 def describe(name: str, record: dict[str, Any]) -> str:
