@@ -28,6 +28,7 @@ class Step:
         self._captures = plan.cuda_graph
         self._compiled = plan.compiled
         self._windows = attention.windows(base)
+        self._block = attention.block_size(base, plan.dtype)
         if self._compiled:
             attention.use(base)
             _compile(base)
@@ -98,7 +99,7 @@ class Step:
     def _nll(self, batch: Batch) -> torch.Tensor:
         inputs: dict[str, Any] = {name: tensor for name, tensor in batch.items() if name != "tokens"}
         if self._compiled:
-            inputs["row_masks"] = attention.masks(batch["position_ids"], self._windows)
+            inputs["row_masks"] = attention.masks(batch["position_ids"], self._windows, self._block)
         return cast(torch.Tensor, self._model(**inputs))
 
 
