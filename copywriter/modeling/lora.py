@@ -111,16 +111,17 @@ class FlatAdapter:
             Group(layers, a, b)
             for layers, a, b in zip(grouped, self._trained[:count], self._trained[count:], strict=True)
         ]
-        self._b = self._copy[sum(sizes[:count]) :]
+        self._a, self._b = self._copy.split_with_sizes([sum(sizes[:count]), sum(sizes[count:])])
         self._scale = _scale([layers[0].scaling[ADAPTER] for layers in grouped], sizes[count:], flat)
-        self._joined, self._places = join_groups(groups, self._b)
+        self._joined, self._places_a, self._places_b = join_groups(groups, self._copy)
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Updates the copy; call it before a forward pass that follows a change of `weights`."""
         self._copy.copy_(self.weights)
         if self._joined is not None:
-            self._joined.index_copy_(0, self._places, (self._b * self._scale).to(self._b.dtype))
+            self._joined.index_copy_(0, self._places_a, self._a)
+            self._joined.index_copy_(0, self._places_b, (self._b * self._scale).to(self._b.dtype))
 
     @torch.no_grad()
     def collect(self) -> None:

@@ -33,8 +33,8 @@ def grouped_layers(model: PeftModel) -> Iterator[list[Any]]:
 class Group:
     """LoRA layers that share their input x: y = x W^T + (alpha / r) dropout(x) A^T B^T, with W and A of all layers.
 
-    Dropout draws one mask for all of them. Where the base's weights are not quantized, W and B are columns of one
-    matrix, so that one product computes y. Source: Hu et al. 2021, section 4.1.
+    Dropout draws one mask for all of them. Where the base's weights are not quantized, one matrix [[W, B], [A, 0]] has
+    all weights, B times alpha / r, so that one product computes y. Source: Hu et al. 2021, section 4.1.
     """
 
     def __init__(self, layers: Sequence[Any], a: torch.Tensor, b: torch.Tensor) -> None:
@@ -68,7 +68,10 @@ class Group:
 
     def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The outputs of all layers for x (..., in)."""
-        dropped = functional.dropout(x, self._dropout) if self._dropout and self.bases[0].training else x
+        drops = self._dropout > 0 and self.bases[0].training
+        if self._weight is not None and self._narrows and not drops:
+            return (_Narrowing.apply(x, self._a, self._b, self._weight, self._bias, self._scale),)  # type: ignore[no-untyped-call]
+        dropped = functional.dropout(x, self._dropout) if drops else x
         hidden = functional.linear(dropped, self._a)
         if self._weight is not None:
             joined: torch.Tensor = _Joined.apply(  # type: ignore[no-untyped-call]
@@ -81,9 +84,14 @@ class Group:
         return tuple(_base(base, x) + functional.linear(h, b) * self._scale for base, h, b in parts)
 
     @property
+    def _narrows(self) -> bool:
+        """Whether this is one layer with no more outputs than inputs, as o and down."""
+        return len(self.bases) == 1 and self._outputs[0] <= self.bases[0].in_features
+
+    @property
     def joined_shape(self) -> tuple[int, int]:
-        """(outputs, in + layers * r)"""
-        return len(self.blocks), self.bases[0].in_features + len(self._a)
+        """(outputs + layers * r, in + layers * r)"""
+        return len(self.blocks) + len(self._a), self.bases[0].in_features + len(self._a)
 
     @property
     def dense(self) -> bool:
@@ -91,24 +99,25 @@ class Group:
         return all(type(base) is torch.nn.Linear for base in self.bases)
 
     def join(self, weight: torch.Tensor) -> None:
-        """Makes `weight` (outputs, in + layers * r) the matrix of the group, and moves W into its first columns."""
+        """Makes `weight`, of `joined_shape` and zero, the matrix of the group, and moves W into it."""
         self._weight = weight
         if any(base.bias is not None for base in self.bases):
             biases = zip(self.bases, self._outputs, strict=True)
             zeros = [base.bias if base.bias is not None else weight.new_zeros(size) for base, size in biases]
             self._bias = torch.cat(zeros).detach()
-        for base, rows in zip(self.bases, weight.split_with_sizes(self._outputs), strict=True):
+        for base, rows in zip(self.bases, weight[: len(self.blocks)].split_with_sizes(self._outputs), strict=True):
             view = rows[:, : base.in_features]
             base.weight.data = view.copy_(base.weight.data)  # a view: the weights are stored once
 
-    def places(self, start: int) -> torch.Tensor:
-        """The index of each number of B in the flat tensor in which the group's matrix begins at `start`."""
-        outputs = len(self.blocks)
-        width = self.joined_shape[1]
-        first = self.bases[0].in_features + self.blocks.argmax(1, keepdim=True) * self._rank
-        rows = torch.arange(outputs, device=first.device)[:, None] * width
-        places: torch.Tensor = start + rows + first + torch.arange(self._rank, device=first.device)
-        return places.flatten()
+    def places(self, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The index of each number of A and of B in the flat tensor in which the group's matrix begins at `start`."""
+        outputs, inputs = len(self.blocks), self.bases[0].in_features
+        height, width = self.joined_shape
+        rows = start + torch.arange(height, device=self.blocks.device)[:, None] * width
+        of_a = rows[outputs:] + torch.arange(inputs, device=rows.device)
+        first = inputs + self.blocks.argmax(1, keepdim=True) * self._rank
+        of_b = rows[:outputs] + first + torch.arange(self._rank, device=rows.device)
+        return of_a.flatten(), of_b.flatten()
 
 
 class _Member:
@@ -131,6 +140,7 @@ class _Joined(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any, hidden: Any, b: Any, weight: Any, bias: Any, blocks: Any, scale: float) -> Any:
+        weight = weight[: len(blocks)]
         ctx.save_for_backward(hidden, weight, blocks)
         ctx.scale = scale
         return functional.linear(torch.cat([x, hidden], dim=-1), weight, bias)
@@ -146,20 +156,47 @@ class _Joined(torch.autograd.Function):
         return both[..., :width], both[..., width:], by_b, None, None, None, None
 
 
-def join_groups(groups: Sequence[Group], b: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
-    """One flat tensor with the matrices of all groups, and the index in it of each number of all B.
+class _Narrowing(torch.autograd.Function):
+    """[x, x A^T] [W, B]^T + bias of one layer; the gradient of x is one product, [dy, dy B] [[W], [A]].
 
-    With both, one operation updates every B.
+    Where x is wide, as before a down projection, adding the gradient through A would read and write it again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, a: Any, b: Any, weight: Any, bias: Any, scale: float) -> Any:
+        hidden = functional.linear(x, a)
+        ctx.save_for_backward(x, hidden, weight)
+        ctx.scale = scale
+        return functional.linear(torch.cat([x, hidden], dim=-1), weight[: len(b)], bias)
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, hidden, weight = ctx.saved_tensors
+        (gradient,) = outputs
+        by_hidden = gradient @ weight[: gradient.shape[-1], x.shape[-1] :]  # B there has the scale in it
+        by_x = torch.cat([gradient, by_hidden], dim=-1) @ weight[:, : x.shape[-1]]
+        by_a = by_hidden.flatten(0, -2).T @ x.flatten(0, -2)
+        by_b = gradient.flatten(0, -2).T @ hidden.flatten(0, -2) * ctx.scale
+        return by_x, by_a, by_b, None, None, None
+
+
+def join_groups(groups: Sequence[Group], like: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """One flat tensor with the matrices of all groups, and the index in it of each number of all A and of all B.
+
+    With these, one operation updates every A, and one every B.
     """
     if not all(group.dense for group in groups):
-        return None, torch.empty(0)
+        return None, torch.empty(0), torch.empty(0)
     shapes = [group.joined_shape for group in groups]
     sizes = [rows * columns for rows, columns in shapes]
-    joined = b.new_zeros(sum(sizes))
+    joined = like.new_zeros(sum(sizes))
     starts = [0, *accumulate(sizes)]
     for group, part, shape in zip(groups, joined.split_with_sizes(sizes), shapes, strict=True):
         group.join(part.view(shape))
-    return joined, torch.cat([group.places(start) for group, start in zip(groups, starts[:-1], strict=True)])
+    places_a, places_b = zip(
+        *(group.places(start) for group, start in zip(groups, starts[:-1], strict=True)), strict=True
+    )
+    return joined, torch.cat(places_a), torch.cat(places_b)
 
 
 def _base(layer: Any, x: torch.Tensor) -> torch.Tensor:

@@ -43,7 +43,7 @@ class Sizes:
     other: int  # embeddings, norms, output layer
     adapter: int
     b: int  # the adapter's B alone
-    joined: int  # numbers that B adds to dense weights as columns
+    joined: int  # numbers that A and B add to dense weights as rows and columns, with the zeros beside them
     blocks: int
     hidden: int
     vocabulary: int
@@ -88,7 +88,7 @@ def sizes(config: PreTrainedConfig, params: Params) -> Sizes:
         other=everything - sum(weights),
         adapter=b + sum(count * width for count, width in zip(columns, inputs, strict=True)),
         b=b,
-        joined=sum(count * out for count, out in zip(columns, outputs, strict=True)),
+        joined=sum(count * (out + width + count) for count, out, width in zip(columns, outputs, inputs, strict=True)),
         blocks=text.num_hidden_layers,
         hidden=text.hidden_size,
         vocabulary=text.vocab_size,
@@ -116,13 +116,13 @@ def expected(
     tokens = settings.micro_batch_size * length
     checkpointing = settings.gradient_checkpointing
     peft_only = lora.peft_only(params.lora) is not None
-    compiled = may_compile and params.advanced.compile is not False and params.packing and not checkpointing
-    compiled = compiled and not peft_only
+    compiled = may_compile and params.advanced.compile is not False and params.packing and not peft_only
     dense = settings.quantization == "none" or settings.dequantize
     loaded = _QUANTIZED.get(settings.quantization, size) * of.linear
     grouped = dense and not peft_only
     linear = size * (of.linear + grouped * of.joined) if dense else loaded
-    adapter = (4 + 4 + 8 + 3 * size) * of.adapter + grouped * (8 + size) * of.b  # float32, gradient, AdamW; copies
+    adapter = (4 + 4 + 8 + 3 * size) * of.adapter  # float32, gradient, AdamW; copies
+    adapter += grouped * (8 * of.adapter + size * of.b)  # places in the joined weights; scaled copies
     kept = size * (of.inputs + of.kept + of.norms) + bool(params.lora.dropout) * _DROPPED * of.inputs
     if peft_only:  # its inputs and A B's outputs in float32, the base's outputs; counted in PEFT's code, not measured
         kept += 4 * of.separate + (4 + size) * of.outputs
