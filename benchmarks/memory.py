@@ -97,7 +97,7 @@ def measured(job: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     device.set_deterministic(p.advanced.deterministic)
     dtype = device.dtype(p.precision, processor)
     settings, choice = run_plan.memory_settings(p, processor, 1)[0], list[str]()
-    compiled = run_plan.why_eager(p, settings.gradient_checkpointing, processor, _STEPS * p.batch_size) is None
+    compiled = run_plan.why_eager(p, processor, _STEPS * p.batch_size) is None
     if job["gib"]:
         free = meter.leave(job["gib"])
         try:
@@ -140,8 +140,7 @@ HEAD = (
 def settings(micro: list[int], compiled: bool) -> Iterator[dict[str, Any]]:
     """The grid, as changes to params.yaml."""
     ways = [("4bit", True), ("4bit", False), ("8bit", True), ("8bit", False), ("none", True)]
-    checkpointing = (False,) if compiled else (False, True)  # which is never compiled
-    for (quantization, dequantize), checkpoints, size in product(ways, checkpointing, micro):
+    for (quantization, dequantize), checkpoints, size in product(ways, (False, True), micro):
         yield {
             "quantization": quantization,
             "advanced.dequantize": dequantize,
@@ -179,8 +178,8 @@ def line(shape: str, p: Params, expected: Mapping[str, int], seen: Seen | None) 
             f"{in_all / seen.in_all:.2f}",
         )
     way = "as it is" if p.quantization == "none" else str(p.advanced.dequantize).lower()
-    compiled = p.advanced.compile is True and not p.advanced.gradient_checkpointing
-    what = [shape, p.quantization, way, p.advanced.gradient_checkpointing, compiled, p.micro_batch_size, *found]
+    advanced = p.advanced
+    what = [shape, p.quantization, way, advanced.gradient_checkpointing, advanced.compile, p.micro_batch_size, *found]
     return f"| {' | '.join(str(one).lower() for one in what)} |"
 
 

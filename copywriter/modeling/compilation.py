@@ -6,9 +6,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from copywriter import paths
 
@@ -33,6 +35,18 @@ def begin(model: PreTrainedModel) -> None:
     torch.compiler.reset()  # compilations of an earlier run in this process count towards a limit
     for block in _blocks(model):
         block.compile(dynamic=False, fullgraph=True)
+
+
+def recompute(model: PreTrainedModel, random: bool) -> None:
+    """Makes each compiled block keep only its inputs, and compute itself again in the backward pass.
+
+    transformers' checkpointing is part of the block, where it does not compile. `random`: whether blocks draw random
+    numbers, which they then draw again; the random state cannot be read while a CUDA graph is captured.
+    """
+    for block in _blocks(model):
+        block._compiled_call_impl = partial(
+            checkpoint, block._compiled_call_impl, use_reentrant=False, preserve_rng_state=random
+        )
 
 
 def keep() -> None:

@@ -12,6 +12,7 @@ from copywriter.training.run_plan import RunPlan
 
 def arguments(params: Params, plan: RunPlan, folder: Path) -> SFTConfig:
     """The arguments of a run with checkpoints in `folder`."""
+    by_transformers = plan.gradient_checkpointing and not plan.compiled  # else by copywriter.training.step
     found = SFTConfig(
         output_dir=str(folder),
         use_cpu=not torch.cuda.is_available(),
@@ -25,8 +26,8 @@ def arguments(params: Params, plan: RunPlan, folder: Path) -> SFTConfig:
         max_grad_norm=params.advanced.max_grad_norm,
         bf16=False,  # no autocast: the model's weights are in the format that it computes in
         fp16=plan.dtype is torch.float16,  # for its loss scaling
-        gradient_checkpointing=plan.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if plan.gradient_checkpointing else None,
+        gradient_checkpointing=by_transformers,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if by_transformers else None,
         optim="adamw_torch_fused",
         logging_steps=params.advanced.log_steps,
         logging_nan_inf_filter=False,

@@ -68,7 +68,7 @@ def decide(
     settings, reasons = memory_settings(params, processor, processes)
     if processor.type == "cuda":
         free = least_free(processor)
-        compiled = why_eager(params, settings.gradient_checkpointing, processor, sequences) is None
+        compiled = why_eager(params, processor, sequences) is None
         dtype = device.dtype(params.precision, processor)
         fitting, changes = memory_fit.fit(params, settings, config, dtype, free, compiled)
         return with_settings(params, fitting, processor, processes, sequences, (*reasons, *changes))
@@ -115,7 +115,7 @@ def with_settings(
 ) -> RunPlan:
     """The plan with these memory settings, in the fastest way to compute a step that they and the processor allow."""
     dtype = device.dtype(params.precision, processor)
-    eager = why_eager(params, settings.gradient_checkpointing, processor, sequences)
+    eager = why_eager(params, processor, sequences)
     # A checkpointed layer draws its dropout again, from a random state that a capture does not let it read.
     draws_again = settings.gradient_checkpointing and params.lora.dropout > 0
     captures = processor.type == "cuda" and params.packing and params.advanced.cuda_graph and not draws_again
@@ -138,7 +138,7 @@ def with_settings(
     )
 
 
-def why_eager(params: Params, checkpointing: bool, processor: torch.device, sequences: int) -> str | None:
+def why_eager(params: Params, processor: torch.device, sequences: int) -> str | None:
     """Why a step is not compiled, None where it is.
 
     It depends on the steps of an epoch, not on those of the run: a run that is extended must compute the same bits.
@@ -149,7 +149,6 @@ def why_eager(params: Params, checkpointing: bool, processor: torch.device, sequ
     for reason, true in {
         "compile is false": params.advanced.compile is False,
         "packing is false": not params.packing,
-        "activations are checkpointed": checkpointing,
         f"lora.{lora.peft_only(params.lora)} needs PEFT's own forward pass": bool(lora.peft_only(params.lora)),
         f"lora.{lora.uneven(params.lora)} may make blocks differ, which share a compilation": bool(
             lora.uneven(params.lora)

@@ -32,6 +32,8 @@ class Step:
         if self._compiled:
             attention.use(base)
             _compile(base)
+            if plan.gradient_checkpointing:
+                compilation.recompute(base, random=not plan.cuda_graph)  # a captured one has no dropout then
         _write_nll_into_forward(base, self._compiled)
         self._training: Replay | None = None
         self._measuring: Replay | None = None

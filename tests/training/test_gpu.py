@@ -70,6 +70,20 @@ def test_a_captured_step_trains_as_an_eager_one(
     assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.999
 
 
+@pytest.mark.parametrize("dequantize", [True, False])
+def test_checkpointed_activations_train_compiled_as_eager_ones_do(room: Path, dequantize: bool) -> None:
+    base = room / "models/base"
+    given = {"advanced__dequantize": dequantize, "advanced__gradient_checkpointing": True}
+    losses, weights, captured = trained(base, room, advanced__compile=True, **given)
+    expected, expected_weights, _ = trained(base, room, advanced__cuda_graph=False, advanced__compile=False, **given)
+    assert captured
+    assert losses == pytest.approx(expected, rel=2e-3)
+    assert torch.cosine_similarity(weights, expected_weights, dim=0) > 0.999
+    kept, kept_weights, _ = trained(base, room, advanced__compile=True, advanced__dequantize=dequantize)
+    assert losses == pytest.approx(kept, rel=1e-3)
+    assert torch.cosine_similarity(weights, kept_weights, dim=0) > 0.999
+
+
 @pytest.mark.parametrize("width", [32, 64, 128, 256])
 @pytest.mark.parametrize("window", [None, 70])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])

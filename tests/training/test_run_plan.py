@@ -73,8 +73,8 @@ def test_a_card_that_is_too_small_changes_the_plan_not_the_params() -> None:
         ({"advanced__compile": False}, False, True),
         ({"advanced__cuda_graph": False}, True, False),
         ({"packing": False}, False, False),
-        ({"advanced__gradient_checkpointing": True}, False, True),
-        ({"advanced__gradient_checkpointing": True, "lora__dropout": 0.1}, False, False),
+        ({"advanced__gradient_checkpointing": True}, True, True),
+        ({"advanced__gradient_checkpointing": True, "lora__dropout": 0.1}, True, False),
         ({"precision": "fp16"}, True, False),
     ],
 )
