@@ -59,9 +59,14 @@ def predict(weights: Path, rows: Sequence[Product], p: Params) -> list[Predictio
 
     def texts(missing: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         some = [pool.prompts[at] for at in missing]
-        bound = p.advanced.constrain_numbers
         written = generate.texts(
-            dense(), tokenizer, some, p.decoding, p.longest_prompt, compiled, constrain_numbers=bound
+            dense(),
+            tokenizer,
+            some,
+            p.decoding,
+            p.longest_prompt,
+            compiled,
+            constrain_numbers=p.advanced.constrain_numbers,
         )
         for at, one in written:
             yield missing[at], dataclasses.asdict(one)
