@@ -58,18 +58,20 @@ def check_format(model_type: str, dtype: torch.dtype) -> None:
 def set_deterministic(on: bool) -> None:
     """Makes equal runs give equal bits, on one GPU model or on a CPU with any number of threads.
 
-    On CUDA no kernel is then selected by timing, which varies between runs. On a CPU MKL sums in an order that does not
-    depend on the number of threads (its strict mode; without it 1 and 2 threads gave different bits in a test). Call
-    it before the first product and before anything is compiled: the libraries read both variables once. The flags are
-    set one by one because torch.use_deterministic_algorithms would also replace scatters without collisions by slower
-    ones.
+    On CUDA no kernel is then selected by timing, which varies between runs. Inductor's own switch for this still times
+    kernels without a loop over a reduction; the block size of one that sums a few products changed the last bits of a
+    gradient. On a CPU MKL sums in an order that does not depend on the number of threads (its strict mode; without it 1
+    and 2 threads gave different bits in a test). Call it before the first product and before anything is compiled: the
+    libraries read both variables once. The flags are set one by one because torch.use_deterministic_algorithms would
+    also replace scatters without collisions by slower ones.
     """
-    from torch._inductor import config as inductor  # slow to import; only training needs it
+    from torch._inductor import config as inductor  # slow to import
 
     if on:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
     inductor.deterministic = on
+    inductor.triton.autotune_pointwise = not on
     torch.backends.cudnn.deterministic = on
 
 
