@@ -41,6 +41,7 @@ def predict(weights: Path, rows: Sequence[Product], p: Params) -> list[Predictio
     `weights`: the folder of a base, an adapter or a merged model.
     """
     processor = device.choose()
+    device.set_deterministic(p.advanced.deterministic)
     dtype = device.dtype(p.precision, processor)
     tokenizer = load_tokenizer(weights)
     prompter = Prompter(tokenizer, p)
@@ -105,9 +106,12 @@ def predict(weights: Path, rows: Sequence[Product], p: Params) -> list[Predictio
 
 
 def identity(weights: Path) -> dict[str, Any]:
-    """Hashes of the weights and their tokenizer, and the versions of the libraries that compute with them."""
+    """Hashes of the weights and their tokenizer, and the versions of the libraries that compute with them.
+
+    An untrained adapter, that of `epochs: 0`, writes its base's texts and has its base's identity.
+    """
     needed = [*prompt.tokenizer_files(weights)]
-    if weights == paths.ADAPTER:
+    if weights == paths.ADAPTER and not lora_merge.is_untrained(loading.tensors(weights)):
         needed += [weights / "adapter_config.json", *sorted(weights.glob("*.safetensors"))]
     return {
         "base": loading.base_identity(paths.BASE)["sha256"],

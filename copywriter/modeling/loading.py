@@ -124,8 +124,13 @@ def base_identity(base: Path) -> dict[str, str]:
 def merge(model: PreTrainedModel, adapter: Path) -> None:
     """Adds the adapter of a folder to the model's weights."""
     config = json.loads((adapter / "adapter_config.json").read_text())
+    lora_merge.add(model, config, tensors(adapter, str(model.device)), str(adapter))
+
+
+def tensors(adapter: Path, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """The weights in an adapter's folder; UserError when the file is missing or damaged."""
+    file = errors.existing(adapter / WEIGHTS, "dvc pull models/adapter")
     try:
-        tensors = load_file(errors.existing(adapter / WEIGHTS, "dvc pull models/adapter"), device=str(model.device))
+        return load_file(file, device=device)
     except SafetensorError as error:
-        raise UserError(f"{adapter / WEIGHTS} is damaged ({error}); run 'dvc pull --force models/adapter'") from None
-    lora_merge.add(model, config, tensors, str(adapter))
+        raise UserError(f"{file} is damaged ({error}); run 'dvc pull --force models/adapter'") from None

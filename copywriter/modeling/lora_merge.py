@@ -51,6 +51,12 @@ def add(model: PreTrainedModel, config: dict[str, Any], tensors: dict[str, torch
         raise UserError(f"{adapter} holds {sorted(rest)[0]}, which is not a weight of LoRA")
 
 
+def is_untrained(tensors: dict[str, torch.Tensor]) -> bool:
+    """Whether an adapter adds nothing: all of B is 0, as at the start of training (section 4.1), and all else is A."""
+    rest = {name: tensor for name, tensor in tensors.items() if not name.endswith(".lora_A.weight")}
+    return all(name.endswith(".lora_B.weight") and not tensor.any() for name, tensor in rest.items())
+
+
 def fits(pattern: str, layer: str) -> bool:
     """Whether a key of rank_pattern or alpha_pattern is for the layer of that name, as PEFT decides it."""
     return re.match(rf"(.*\.)?({pattern})$", layer) is not None

@@ -54,7 +54,7 @@ def gradient(recomputed: bool, dropout: float) -> tuple[float, torch.Tensor, int
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="torch compiles with gcc")
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_blocks_that_compute_themselves_again_have_the_same_gradient_and_store_less(dropout: float) -> None:
+def test_recomputing_blocks_have_the_same_gradient_and_store_less(dropout: float) -> None:
     loss, expected, stored = gradient(recomputed=False, dropout=dropout)
     again, found, stored_again = gradient(recomputed=True, dropout=dropout)
     assert again == pytest.approx(loss, rel=1e-6)

@@ -230,6 +230,15 @@ def test_another_adapter_reuses_no_text(room: Path) -> None:
     assert predict.identity(paths.BASE) != before
 
 
+def test_an_untrained_adapter_takes_the_texts_and_likelihoods_of_its_base(room: Path, monkeypatch: Any) -> None:
+    p = prepare(room, epochs=0)
+    train_qlora.run(p)
+    evaluate.run("base", p)
+    monkeypatch.setattr(loading, "load_dense", None)
+    evaluate.run("tuned", p)
+    assert paths.predictions("tuned").read_bytes() == paths.predictions("base").read_bytes()
+
+
 def test_metrics_are_flat_numbers_and_lists_of_settings(room: Path) -> None:
     p = prepare(room)
     evaluate.run("base", p)
