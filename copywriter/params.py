@@ -112,6 +112,7 @@ class Decoding(Section):
 
 class Advanced(Section):
     constrain_numbers: bool
+    train_on_unsupported: bool
     memory_fit: Literal["auto", "stop"]
     dequantize: Literal["auto"] | bool
     gradient_checkpointing: bool

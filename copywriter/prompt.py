@@ -46,6 +46,7 @@ class Example:
     input_ids: list[int]
     prompt_length: int
     cut: bool  # the description was longer than max_response_length and was truncated
+    untrained: tuple[tuple[int, int], ...] = ()  # of the completion, tokens [start, end) of input_ids without loss
 
 
 class Prompter:
@@ -241,34 +242,31 @@ class Prompter:
 
     def completions(self, descriptions: Sequence[str]) -> list[tuple[list[int], bool]]:
         """The ids of each description with the end token, and whether it was truncated (at a word)."""
+        return [([*ids, self.end], cut) for _, ids, cut in self.responses(descriptions)]
+
+    def responses(self, descriptions: Sequence[str]) -> list[tuple[str, list[int], bool]]:
+        """What is trained of each description: its text, the ids of the text, and whether it was truncated."""
         if not descriptions:
             return []
         limit = self._max_response_length - 1  # the end token is always trained
         texts = [self._plain(text) for text in descriptions]
         encoded = self.tokenizer(texts, add_special_tokens=False)
-        completions: list[list[int]] = list(encoded["input_ids"])
-        long = [row for row, ids in enumerate(completions) if len(ids) > limit]
-        starts = [encoded.token_to_chars(row, limit).start for row in long]
-        for row, ids in zip(long, self._cut([texts[row] for row in long], starts, limit), strict=True):
-            completions[row] = ids
-        cut = set(long)
-        return [([*ids, self.end], row in cut) for row, ids in enumerate(completions)]
+        responses = [(text, ids, False) for text, ids in zip(texts, encoded["input_ids"], strict=True)]
+        for row, (text, ids, _) in enumerate(responses):
+            if len(ids) > limit:
+                responses[row] = (*self._cut(text, encoded.token_to_chars(row, limit).start, limit), True)
+        return responses
 
-    def _cut(self, texts: list[str], starts: list[int], limit: int) -> list[list[int]]:
-        """For each text the ids of the most whole words from its start that take at most `limit` tokens.
+    def _cut(self, text: str, end: int, limit: int) -> tuple[str, list[int]]:
+        """The most whole words from a text's start that take at most `limit` tokens, and their ids.
 
-        `starts`: the character at which the first token over the limit begins.
+        `end`: the character at which the first token over the limit begins.
         """
-        ends = []
-        for text, end in zip(texts, starts, strict=True):
-            inside = not text[end : end + 1].isspace() and not text[end - 1 : end].isspace()
-            ends.append(text.rfind(" ", 0, end) if inside and " " in text[:end] else end)
-        found = self._encode([text[:end].rstrip() for text, end in zip(texts, ends, strict=True)])
-        for row, (text, end) in enumerate(zip(texts, ends, strict=True)):
-            while len(found[row]) > limit:  # truncated, a text's last words may take more tokens than before
-                end = text.rfind(" ", 0, end) if " " in text[:end] else end - 1
-                found[row] = self._encode([text[:end].rstrip()])[0]
-        return found
+        inside = not text[end : end + 1].isspace() and not text[end - 1 : end].isspace()
+        end = text.rfind(" ", 0, end) if inside and " " in text[:end] else end
+        while len(ids := self._encode([text[:end].rstrip()])[0]) > limit:  # truncated, last words may take more tokens
+            end = text.rfind(" ", 0, end) if " " in text[:end] else end - 1
+        return text[:end].rstrip(), ids
 
 
 def _beginnings(text: str, piece: re.Pattern[str] = _WORD) -> list[str]:

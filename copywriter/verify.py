@@ -66,7 +66,8 @@ def settings(recorded: Mapping[str, Any]) -> params.Params:
     given = fingerprint.as_planned(recorded["params"], recorded["plan"])
     loaded = params.load()
     here = loaded.model_dump() | {"retrieval": params.retrieval_of(given, loaded)}
-    content = {**here, **given, "advanced": {**here["advanced"], **given["advanced"]}}
+    older = {"train_on_unsupported": True}  # what a receipt without this key was trained with
+    content = {**here, **given, "advanced": {**here["advanced"], **older, **given["advanced"]}}
     return params.check(params.Params, content, "receipt.json")
 
 

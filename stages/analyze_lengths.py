@@ -67,7 +67,7 @@ def epoch(prompt: Lengths, response: Lengths, p: params.Params) -> dict[str, Any
     places = {"max_length": len(rows) * padded, "longest": int(widths.sum()), "packed": sequences * padded}
     return {
         "tokens": real,
-        "trained_tokens": int(response.sum()),
+        "response_tokens": int(response.sum()),
         "sequences": sequences if p.packing else len(rows),
         "optimizer_steps": math.ceil((sequences if p.packing else len(rows)) / p.batch_size),
         "padding": {way: round(1 - real / count, 5) for way, count in places.items()},
@@ -141,7 +141,7 @@ def describe(parts: Mapping[str, Any], known: Mapping[str, Any], work: Mapping[s
     lines.append(f"padding: {', '.join(shares)}")
     lines.append(f"packing: {gain['max_length']:.2f} and {gain['longest']:.2f} times fewer tokens to compute")
     steps = f"{work['sequences']:,} sequences and {work['optimizer_steps']:,} optimizer steps"
-    lines.append(f"an epoch: {work['tokens']:,} tokens, {work['trained_tokens']:,} of them trained, in {steps}")
+    lines.append(f"an epoch: {work['tokens']:,} tokens, {work['response_tokens']:,} of them in responses, in {steps}")
     return "\n".join(f"  {line}" for line in lines)
 
 

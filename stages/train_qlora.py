@@ -94,7 +94,11 @@ def _run(asked: params.Params, interrupts: Interrupts) -> str:
             tracking.write_history(paths.VALIDATION_HISTORY, history, tracking.VALIDATION_COLUMNS)
         team.wait_for_everyone()
     cut, steps = contents["cut_rows"], contents["steps"]
-    return f"{len(of.train):,} rows, {cut:,} cut at a word, {steps:,} steps on {of.processor}"
+    without = contents["untrained_tokens"] / int((of.train_data.lengths - of.train_data.prompts).sum())
+    return (
+        f"{len(of.train):,} rows, {cut:,} cut at a word, {without:.1%} of the responses' tokens without loss "
+        f"(unsupported numbers), {steps:,} steps on {of.processor}"
+    )
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ _CODE = (
     "checkpoints/checkpoint_files.py",
     "checkpoints/contents.py",
     "checkpoints/schedule.py",
+    "grounding.py",
     "modeling/attention.py",
     "modeling/compilation.py",
     "modeling/cuda_graph.py",
@@ -37,6 +38,7 @@ _CODE = (
     "modeling/nf4_layer.py",
     "prompt.py",
     "retrieval/neighbours.py",
+    "sentences.py",
     "training/arguments.py",
     "training/callbacks.py",
     "training/data_order.py",
@@ -44,6 +46,7 @@ _CODE = (
     "training/packing.py",
     "training/run_plan.py",
     "training/step.py",
+    "training/supported_loss.py",
     "training/tokenized_rows.py",
     "training/trainer.py",
 )

@@ -43,8 +43,8 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 class Sequences:
     """Sequences of one or more examples, in memory as flat arrays.
 
-    Per token: input_ids, labels, positions. Per example, in the order of the tokens: numbers, lengths and prompts (both
-    in tokens). Per sequence: trained_tokens.
+    Per token: input_ids, labels, positions, untrained (of a completion, without loss). Per example, in the order of the
+    tokens: numbers, lengths and prompts (both in tokens). Per sequence: trained_tokens.
     """
 
     def __init__(self, groups: Sequence[Sequence[Example]], numbers: Sequence[Sequence[int]] | None = None) -> None:
@@ -57,7 +57,15 @@ class Sequences:
         self.input_ids = np.fromiter(chain.from_iterable(one.input_ids for one in examples), np.int32, lengths.sum())
         starts = np.repeat(lengths.cumsum() - lengths, lengths)
         self.positions = (np.arange(len(starts)) - starts).astype(np.int32)
-        self.labels = np.where(self.positions < np.repeat(self.prompts, lengths), IGNORED, self.input_ids)
+        spans = np.array([(*span, row) for row, one in enumerate(examples) for span in one.untrained], np.int64)
+        opened = np.zeros(len(starts) + 1, np.int64)
+        if len(spans):
+            first = (lengths.cumsum() - lengths)[spans[:, 2]]
+            np.add.at(opened, first + spans[:, 0], 1)
+            np.add.at(opened, first + spans[:, 1], -1)
+        self.untrained = opened.cumsum()[:-1] > 0
+        prompt = self.positions < np.repeat(self.prompts, lengths)
+        self.labels = np.where(prompt | self.untrained, IGNORED, self.input_ids)
         self._ends = lengths.cumsum()[np.cumsum(rows) - 1]
         self.trained_tokens = np.diff((self.labels != IGNORED).cumsum()[self._ends - 1], prepend=0)
 
@@ -68,7 +76,7 @@ class Sequences:
         return (self[number] for number in range(len(self)))
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """ids, labels (completion tokens only) and positions, which restart at each example."""
+        """ids, labels (completion tokens with loss only) and positions, which restart at each example."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         part = slice(self._ends[number - 1] if number else 0, self._ends[number])

@@ -30,6 +30,7 @@ def contents(of: Experiment, training: QloraTrainer | None) -> dict[str, Any]:
         **({"facts": facts} if facts else {}),  # their names, for ask
         "rows": len(of.train),
         "cut_rows": sum(example.cut for example in of.train),
+        "untrained_tokens": int(of.train_data.untrained.sum()),  # of an epoch's responses
         "tokens_per_epoch": int(of.train_data.lengths.sum()),
         "steps": training.state.global_step if training else 0,
         "losses": {str(entry["step"]): entry["loss"] for entry in log if "loss" in entry},

@@ -64,7 +64,10 @@ def check(data: Sequences, end: int, vocabulary: int, file: Path) -> None:
         f"has an end token that is not trained: {ours}": any_of(is_last & ~trained),
         f"has no trained token: {ours}": ~any_of(trained),
         f"has a prompt token that is trained: {ours}": any_of(trained & ~completion),
-        f"has a completion token that is not trained: {ours}": any_of(completion & ~trained),
+        f"has a completion token that is not trained: {ours}": any_of(completion & ~trained & ~data.untrained),
+        f"has an untrained token that is trained, or is of its prompt: {ours}": any_of(
+            data.untrained & (trained | ~completion)
+        ),
         f"has a label that is not its token: {ours}": any_of(trained & (data.labels != data.input_ids)),
         f"has positions that do not run from 0: {ours}": any_of(data.positions != place),
     }

@@ -61,7 +61,7 @@ def test_padding_and_packing_of_rows_that_can_be_reckoned_by_hand() -> None:
     p = changed(max_length=100, max_prompt_length=40, batch_size=2, micro_batch_size=2)
     prompt, response = np.array([10, 10, 10, 10, 10]), np.array([40, 90, 40, 20, 10])  # rows of 50, 100, 50, 30, 20
     work = analyze_lengths.epoch(prompt, response, p)
-    assert (work["tokens"], work["trained_tokens"]) == (250, 200)
+    assert (work["tokens"], work["response_tokens"]) == (250, 200)
     assert (work["sequences"], work["optimizer_steps"]) == (3, 2)  # 100; 50 + 50; 30 + 20
     assert work["padding"] == {"max_length": 0.5, "longest": round(1 - 250 / 320, 5), "packed": round(1 - 250 / 300, 5)}
     assert work["packing_gain"] == {"max_length": round(500 / 300, 3), "longest": round(320 / 300, 3)}

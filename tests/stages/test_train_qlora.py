@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,20 @@ def test_loss_and_gradient_equal_the_plain_reference(room: Path, quantization: s
     # LLM.int8 rounds activations by the largest of each row, in a batch as alone; the backward pass is in full width.
     assert loss == pytest.approx(expected, rel=1e-5 if quantization != "8bit" else 1e-3)
     assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 0.9999 - 0.001 * (quantization == "8bit")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_tokens_without_loss_change_nothing_but_their_context(room: Path, packed: bool) -> None:
+    p = changed(**{**SMALL, "max_length": 256}, packing=packed, lora__dropout=0.0)
+    rows = examples(room / "models/base", p, 8)
+    rows = [
+        replace(row, untrained=((row.prompt_length + n % 3, len(row.input_ids) - 2),)) for n, row in enumerate(rows)
+    ]
+    sequences = [rows[:4], rows[4:]] if packed else [[row] for row in rows]
+    loss, gradient = gradients(room, p, sequences)
+    expected, expected_gradient = reference(room, p, rows)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 0.9999
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit"])

@@ -116,6 +116,7 @@ RECEIPT: dict[str, Any] = {
     "fingerprint": "4b12bf2e9680b1a0",
     "rows": 9000,
     "cut_rows": 123,
+    "untrained_tokens": 123456,
     "tokens_per_epoch": 1234567,
     "steps": 1125,
     "plan": {"processes": 1},

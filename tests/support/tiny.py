@@ -74,10 +74,14 @@ def products(count: int, start: int = 0) -> list[records.Product]:
     ]
 
 
+# The folder has no neighbours, and rows with nothing but sentences that state numbers.
+_HERE = {"retrieval.neighbours": 0, "advanced.train_on_unsupported": True}
+
+
 def room(folder: Path, weights: Path, changes: Mapping[str, Any], rows: int, validation: int = 10) -> Path:
     """Makes `folder` a working folder of the training stage; `changes` to params.yaml, a dot for a section's key."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for key, value in {"retrieval.neighbours": 0, **changes}.items():  # this folder has files without neighbours
+    for key, value in {**_HERE, **changes}.items():
         *sections, name = key.split(".")
         place = content
         for section in sections:

@@ -1,7 +1,9 @@
 """Packing: nothing lost, nothing over the capacity, and rows in one sequence do not see each other."""
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -48,6 +50,19 @@ def test_labels_are_the_completion_alone_with_its_end_token() -> None:
     assert batch["predicting"].tolist() == [2, 3, 4, 5, 8, 9, 10, 11, 12]  # each position before one with loss
     assert batch["targets"].tolist() == one.input_ids[3:] + two.input_ids[2:]
     assert batch["position_ids"][0].tolist() == [*range(7), *range(25)]
+
+
+def test_untrained_tokens_have_no_label_but_stay_in_the_row() -> None:
+    one, two = examples(0, [(3, 6), (2, 5)], 100)
+    one = dataclasses.replace(one, untrained=((4, 5), (6, 8)))
+    packed = packing.Sequences([[two, one]])
+    (sequence,) = packed
+    assert sequence["input_ids"].tolist() == two.input_ids + one.input_ids
+    assert np.flatnonzero(packed.untrained).tolist() == [7 + 4, 7 + 6, 7 + 7]
+    batch = packing.Collator(0, 20)([sequence])
+    assert batch["targets"].tolist() == [*two.input_ids[2:], *(one.input_ids[at] for at in (3, 5, 8))]
+    assert batch["predicting"].tolist() == [1, 2, 3, 4, 5, 7 + 2, 7 + 4, 7 + 7]
+    assert packed.trained_tokens.tolist() == [8]
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,8 @@ def test_a_row_beyond_the_limits_is_named_before_it_is_packed(row: Example, mess
     ],
 )
 def test_a_row_with_wrong_tokens_is_named(row: Example, message: str, file: Path) -> None:
-    row_validation.check(packing.Sequences([[GOOD, GOOD], [GOOD]]), END, VOCABULARY, file)
+    partly = Example([5, 6, 7, 8, END], 2, False, ((2, 4),))
+    row_validation.check(packing.Sequences([[GOOD, partly], [GOOD]]), END, VOCABULARY, file)
     with pytest.raises(UserError, match=f"row 2 .*'Rake'.*{message}"):  # by its number in the file, not in the packing
         row_validation.check(packing.Sequences([[row, GOOD], [GOOD]], [[2, 0], [1]]), END, VOCABULARY, file)
 
@@ -68,6 +69,8 @@ def test_a_row_with_wrong_tokens_is_named(row: Example, message: str, file: Path
         ("labels", 7, loss.IGNORED, "an end token that is not trained"),
         ("labels", 6, loss.IGNORED, "a completion token that is not trained"),
         ("labels", 5, 6, "a prompt token that is trained"),
+        ("untrained", 6, True, "an untrained token that is trained"),
+        ("untrained", 5, True, "an untrained token that is trained, or is of its prompt"),
         ("labels", 6, 9, "a label that is not its token"),
         ("labels", slice(4, 8), loss.IGNORED, "an end token that is not trained"),
         ("positions", slice(4, 8), [4, 5, 6, 7], "positions that do not run from 0"),

@@ -1,5 +1,6 @@
 """Cached tokenized rows: equal to fresh ones, and used only when nothing that determines them has changed."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -51,6 +52,14 @@ def test_cached_rows_equal_fresh_ones(rows: Path) -> None:
     assert len(cached()) == 1
 
 
+def test_cached_rows_keep_their_tokens_without_loss(rows: Path) -> None:
+    p = changed(**{**SMALL, "advanced__train_on_unsupported": False})
+    found = made(rows, p)
+    assert sum(bool(row.untrained) for row in found) == 40  # all but the one that states no number
+    assert made(rows, p, Unasked) == found
+    assert [dataclasses.replace(row, untrained=()) for row in found] == made(rows, changed(**SMALL))
+
+
 @pytest.mark.parametrize("end", [0, 10, 3000, -1])
 def test_an_incomplete_cache_file_is_replaced(rows: Path, end: int) -> None:
     p = changed(**SMALL)
@@ -81,6 +90,7 @@ def test_whatever_decides_the_tokens_gives_another_key(rows: Path, monkeypatch: 
     p = changed(**SMALL)
     assert differs(changed(**{**SMALL, "max_length": 97}))
     assert differs(changed(**{**SMALL, "max_prompt_length": 63}))
+    assert differs(changed(**{**SMALL, "advanced__train_on_unsupported": False}))
     assert differs(changed(**SMALL, prompt__template="{question}{title}"))
     assert differs(changed(**SMALL, prompt__questions=["What?"]))
     settings = paths.BASE / "tokenizer_config.json"
