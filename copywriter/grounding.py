@@ -107,6 +107,7 @@ _TOKEN = re.compile(rf"(?<!{_CHAR})(?:{_CHAR}|(?<={_CHAR}){_BETWEEN}(?={_CHAR}))
 _MEASURE = rf"\d+(?:[.,x×х]+\d+)*(?:{_any(_SPACED)})?"
 # Numbers, and a number with words behind it: 5 · 1,000 · 1/2 · 10cm · 12V-24V · 5x7cm · 10-year-old
 _NO_CODE = re.compile(rf"{_MEASURE}(?:[-/]{_MEASURE})*(?:-{_LETTER}+)*")
+_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _ONE_CHAR = re.compile(_CHAR)
 _RUN = re.compile(rf"\d+|{_LETTER}+")
 
@@ -146,6 +147,8 @@ def _number(found: re.Match[str], at: list[int] | range) -> Mention:
     word = found["unspaced"] or found["word"] or ""
     if word == "a" and found[0][-2:] == " a":
         word = ""  # of "3 a day"
+    if word == "in" and found[0][-3:] == " in" and _YEAR.fullmatch(found["number"]):
+        word = ""  # of "founded 1995 in Lyon"
     unit = _SYMBOLS.get(found["symbol"] or "") or _UNITS.get(word, "")
     end = found.end() if unit else found.end("number")
     return Mention(at[found.start()], at[end - 1] + 1, _readings(found["number"]), unit)

@@ -46,10 +46,12 @@ SUPPORTED = [
     ("Вес 5 кг", "5 kg"),
     ("١٠ قطع", "10"),
     ("3 a day", "3"),
+    ("Founded 1995 in Lyon", "Since 1995"),
     ("no number", ""),
     ("", ""),
 ]
 MISSING = [
+    ("195 in wide and 2000 inches long", "195, 2000", ["195 in", "2000 inches"]),
     ("6 inches wide", "iPhone 6", ["6 inches"]),  # the number is there, but not with this unit
     ("A 10-ohm resistor", "Resistor 100 Ohm", ["10-ohm"]),
     ("Two 3-packs", "Lamp", ["3-packs"]),

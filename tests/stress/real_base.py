@@ -42,6 +42,7 @@ CHANGES: dict[str, Any] = {
     "tracking": [],
     "lora.dropout": 0.0,  # a compiled step draws other numbers than an eager one
     "schedule.warmup_steps": 4,
+    "advanced.train_on_unsupported": True,  # float32 likelihoods, the measure of rounding, are of whole responses
     "advanced.log_steps": 1,
     "advanced.eval_steps": 8,
     "advanced.compile": True,
