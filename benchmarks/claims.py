@@ -73,6 +73,7 @@ def variants(p: params.Params) -> dict[str, Variant]:
             "the wording of the prompt decides",
             {"prompt.questions": [_NOTEBOOK_QUESTION], "prompt.template": "{question} {title}{facts}{neighbours}"},
         ),
+        "all-sentences": Variant("a model should be trained on all of a text", {"advanced.train_on_unsupported": True}),
         "no-neighbours": Variant("the model needs no similar product", {"retrieval.neighbours": 0}),
     }
 
