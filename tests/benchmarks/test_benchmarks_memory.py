@@ -49,12 +49,12 @@ def measured(changes: dict[str, Any], gib: float | None = None, by: Meter | None
     return memory.measured(job, by or Meter())
 
 
-def test_the_grid_has_each_setting_once_no_compiled_checkpointing() -> None:
-    eager, compiled = list(memory.settings([1, 8], False)), list(memory.settings([1, 8], True))
-    assert len({str(one) for one in eager}) == len(eager) == 5 * 2 * 2
-    assert len({str(one) for one in compiled}) == len(compiled) == 5 * 2
-    assert not any(one["advanced.gradient_checkpointing"] for one in compiled)
-    assert all(memory.parameters(one).micro_batch_size == one["batch_size"] for one in eager)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_grid_has_each_setting_once(compiled: bool) -> None:
+    grid = list(memory.settings([1, 8], compiled))
+    assert len({str(one) for one in grid}) == len(grid) == 5 * 2 * 2
+    assert all(one["advanced.compile"] is compiled for one in grid)
+    assert all(memory.parameters(one).micro_batch_size == one["batch_size"] for one in grid)
 
 
 @pytest.mark.usefixtures("room")
