@@ -18,6 +18,7 @@ from copywriter import errors, params, paths
 from copywriter.errors import UserError
 from copywriter.prompt import Example, Prompter, load_tokenizer
 from copywriter.training import row_validation, tokenized_rows
+from tests.support import trial
 
 
 def write(examples: list[Example], file: Path) -> None:
@@ -59,9 +60,8 @@ def run(job: Job) -> None:
 
     UserError without rows, or when the tokens of a batch could not be told from its padding.
     """
-    p = params.load()
     # No peer can leave a sentence of a response without loss.
-    p = p.model_copy(update={"advanced": p.advanced.model_copy(update={"train_on_unsupported": True})})
+    p = trial.changed(params.load(), {"advanced.train_on_unsupported": True})
     file = errors.existing(paths.TRAIN, "dvc repro split")
     prompter = Prompter(load_tokenizer(job.weights), p)
     examples = tokenized_rows.examples(file, job.weights, prompter, p, p.retrieval.dropout)[: job.rows]
