@@ -19,7 +19,6 @@ def attended(
     size: int,
     dtype: torch.dtype,
     device: str,
-    rtol: float,
     atol: float,
 ) -> None:
     """Asserts that outputs of `attend`, like attention.within_rows, are those of each row by itself.
@@ -38,13 +37,13 @@ def attended(
     exact = [one.detach().double().requires_grad_() for one in given]
     rows = zip(*(torch.split(one, list(ROWS), 2) for one in exact), strict=True)
     expected = torch.cat([_row(query, key, value, window) for query, key, value in rows], 2).transpose(1, 2)
-    torch.testing.assert_close(found.double(), expected, rtol=rtol, atol=atol)
+    torch.testing.assert_close(found.double(), expected, rtol=0.0, atol=atol)
     if device == "cpu":
         return
     by = torch.randn(expected.shape, generator=generator, device=device)
     gradients = torch.autograd.grad(found, given, by.to(dtype))
     for one, other in zip(gradients, torch.autograd.grad(expected, exact, by.double()), strict=True):
-        torch.testing.assert_close(one.double(), other, rtol=rtol, atol=atol * 5)
+        torch.testing.assert_close(one.double(), other, rtol=0.0, atol=atol * 5)
 
 
 def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None) -> torch.Tensor:

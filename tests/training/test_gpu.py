@@ -92,7 +92,7 @@ def test_compiled_attention_is_that_of_each_row_by_itself(width: int, window: in
     attention._accept_small_blocks()
     compiled = torch.compile(attention.within_rows, dynamic=False, fullgraph=True)
     size = 64 if attention._fits_small(width, dtype) else 128
-    attended(compiled, width, window, size, dtype, "cuda", rtol=0.0, atol=1e-2 if dtype == torch.float32 else 0.04)
+    attended(compiled, width, window, size, dtype, "cuda", atol=1e-2 if dtype == torch.float32 else 0.04)
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit", "none"])
